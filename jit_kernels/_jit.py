@@ -1,0 +1,178 @@
+"""How every kernel is compiled: options, lazy compilation, the private cache folder, the launch lock.
+
+A kernel is declared with :func:`kernel` and an explicit signature; it is compiled (or loaded from the cache) at its
+first call, never at import.  :func:`device` declares a scalar function that kernels inline.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import caching
+from numba.core import config as _config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+config: Any = _config  # numba fills its attributes in from the environment
+
+# Full fastmath lets LLVM assume that NaN and infinities never occur; these five flags do not.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+
+# The workqueue threading layer aborts the process when two threads launch parallel kernels at once, and layers may
+# change from one machine to the next: one launch at a time, whatever the layer.
+_LAUNCH = threading.Lock()
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Give the folder of compiled kernels, or None (with a warning) if no private one can be had.
+
+    Numba does not notice edits in a file that a kernel's own file imports, so the folder's name is a digest of all
+    kernel sources, the numba version and the settings that change the code.  Entries are pickles: the folder must be
+    the user's own and closed to everybody else.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    settings = (numba.__version__, sys.implementation.cache_tag, config.BOUNDSCHECK, config.CPU_NAME)
+    digest.update(repr(settings).encode())
+    root = os.environ.get("KEYDNN_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "keydnn"
+    )
+    folder = Path(root) / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if hasattr(os, "getuid") and found.st_uid != os.getuid():
+            raise PermissionError("it belongs to another user")
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
+            raise PermissionError("others may write into it; chmod 700 it")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("it is not writable")
+    except OSError as error:
+        reason = error.args[0] if len(error.args) == 1 else error.strerror
+        warnings.warn(
+            f"kernels are compiled anew in this process: the cache folder {folder} cannot be used: {reason} "
+            "(set KEYDNN_CACHE_DIR to a private folder)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+class _FolderLocator(caching._CacheLocator):
+    """Numba's way to ask where a kernel's cache entries are."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._py_file = str(folder), name
+
+    def ensure_cache_path(self) -> None:
+        """Do nothing: cache_folder() has made the folder."""
+
+    def get_cache_path(self) -> str:
+        """Give the folder."""
+        return self._folder
+
+    def get_source_stamp(self) -> str:
+        """Give a constant: the folder's name already is the digest of the sources."""
+        return "folder"
+
+    def get_disambiguator(self) -> str:
+        """Give a constant: kernel names are unique."""
+        return "0"
+
+
+class _KernelCacheImpl(caching.CompileResultCacheImpl):
+    def __init__(self, folder: Path, name: str) -> None:
+        self._lineno = 0
+        self._locator = _FolderLocator(folder, name)
+        self._filename_base = self.get_filename_base(name, "")
+
+
+class _KernelCache(caching.Cache):
+    """A cache whose entries are keyed by kernel name and signature, and where a damaged entry is a miss."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._name = name
+        self._impl = _KernelCacheImpl(folder, name)
+        self._cache_path = str(folder)
+        self._cache_file = caching.IndexDataCacheFile(
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp="folder"
+        )
+        self.enable()
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return sig, codegen.magic_tuple()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged pickle raises: the kernel is compiled again
+            self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warnings.warn(f"kernel {self._name} is not cached: {error}", RuntimeWarning, stacklevel=2)
+
+
+class Kernel:
+    """A compiled function: compiled for one signature at its first call, launched one at a time."""
+
+    def __init__(self, name: str, function: Callable[..., Any], signature: str, parallel: bool) -> None:
+        self.name, self.signature = name, signature
+        self._function, self._parallel = function, parallel
+        self._compiled: Callable[..., Any] | None = None
+        functools.update_wrapper(self, function)
+
+    def _compile(self) -> Callable[..., Any]:
+        dispatcher = numba.njit(parallel=self._parallel, **OPTIONS)(self._function)
+        if config.DISABLE_JIT:
+            return dispatcher  # type: ignore[no-any-return]
+        folder = cache_folder()
+        if folder is not None:
+            dispatcher._cache = _KernelCache(folder, self.name)
+        dispatcher.compile(self.signature)
+        dispatcher.disable_compile()
+        return dispatcher  # type: ignore[no-any-return]
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run the kernel; arguments must have exactly the types of the signature (TypeError otherwise)."""
+        with _LAUNCH:
+            if self._compiled is None:
+                self._compiled = self._compile()
+            self._compiled(*arguments)
+
+
+def kernel(signature: str, *, name: str | None = None, parallel: bool = True) -> Callable[[Function], Kernel]:
+    """Declare a kernel: a function that writes its last argument and returns nothing.
+
+    Parameters
+    ----------
+    signature
+        Numba signature, e.g. ``"void(f4[:,::1], f4[::1], f4[:,::1])"``.
+    name
+        The kernel's unique name; the function's own unless it is made by a factory.
+    parallel
+        Whether ``prange`` loops run on several threads.
+    """
+    return lambda function: Kernel(name or function.__name__, function, signature, parallel)
+
+
+def device(function: Function) -> Function:
+    """Declare a scalar function that kernels call and LLVM inlines."""
+    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]

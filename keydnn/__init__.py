@@ -1,0 +1,1 @@
+"""KeyDNN: opens any Keras file without Keras and runs it on NumPy, Numba and h5py."""

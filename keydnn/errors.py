@@ -1,0 +1,122 @@
+"""Every error that KeyDNN raises on purpose.
+
+::
+
+    KeyDNNError
+    ├── KerasInteropError          a Keras model that cannot be imported; lists every obstacle
+    │   ├── KerasFileError         the file is damaged, hostile, or no Keras file at all
+    │   └── MissingWeightsError    a module lacks a weight (also a ValueError)
+    ├── CheckpointError            a JSON checkpoint or its sidecar that cannot be read or written
+    ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
+    ├── ShapeError                 an array of the wrong rank, size or type (also a ValueError)
+    ├── InputError                 an input file (.npy) that cannot be used
+    └── UsageError                 a command line that cannot be understood; exit status 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class KeyDNNError(Exception):
+    """Base of all errors of this package."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One thing in a Keras model that stands in the way of its import.
+
+    Attributes
+    ----------
+    layer
+        Path of the layer in the model, e.g. ``"encoder/conv2d_1"``.
+    class_name
+        Keras class of the layer.
+    message
+        The documented sentence, e.g. ``"Unsupported Keras layer: Foo"``.
+    found
+        What was found: ``"activation='relu'"``.
+    switch
+        Name of the keyword of :func:`keydnn.from_keras` that allows it, with its value; None if nothing does.
+    """
+
+    layer: str
+    class_name: str
+    message: str
+    found: str
+    switch: str | None = None
+
+    @property
+    def flag(self) -> str | None:
+        """The switch as the command line spells it."""
+        return SWITCHES[self.switch] if self.switch else None
+
+
+SWITCHES = {
+    "allow_non_linear_activation=True": "--allow-non-linear-activation",
+    'channels_last="transpose"': "--channels-last transpose",
+}
+
+
+class KerasInteropError(KeyDNNError):
+    """A Keras model that cannot be imported as asked.
+
+    Attributes
+    ----------
+    obstacles
+        Everything that stands in the way, in the model's order; empty where the error concerns the file as a whole.
+    """
+
+    def __init__(self, message: str, obstacles: Sequence[Obstacle] = ()) -> None:
+        super().__init__(message)
+        self.obstacles = tuple(obstacles)
+
+    @classmethod
+    def from_obstacles(cls, source: str, obstacles: Sequence[Obstacle]) -> KerasInteropError:
+        """Make one error that lists every obstacle, the documented wording of the first one first."""
+        by_switch: dict[str | None, int] = {}
+        for obstacle in obstacles:
+            by_switch[obstacle.switch] = by_switch.get(obstacle.switch, 0) + 1
+        parts = [
+            f"{SWITCHES[switch]} ({switch}) allows {count}" for switch, count in by_switch.items() if switch is not None
+        ]
+        if len(parts) > 1:
+            parts.append("--nostrict (strict=False) allows all of these")
+        if None in by_switch:
+            parts.append(f"nothing allows {by_switch[None]}")
+        things = "1 thing stands" if len(obstacles) == 1 else f"{len(obstacles)} things stand"
+        lines = [f"{obstacles[0].message}. {things} in the way in {source}: {'; '.join(parts)}."]
+        width = max(len(f"{o.layer} ({o.class_name})") for o in obstacles)
+        for o in obstacles:
+            way = o.flag or "no way to convert this"
+            lines.append(f"  {f'{o.layer} ({o.class_name})':<{width}}  {o.found}  ->  {way}")
+        return cls("\n".join(lines), obstacles)
+
+
+class KerasFileError(KerasInteropError):
+    """A file that is not what a Keras reader may trust: damaged, hostile, or not a Keras file."""
+
+
+class MissingWeightsError(KerasInteropError, ValueError):
+    """A module whose weights were not found."""
+
+
+class CheckpointError(KeyDNNError):
+    """A checkpoint or sidecar that cannot be read or written."""
+
+
+class ParameterError(KeyDNNError, ValueError):
+    """A module or graph built with arguments that make no sense."""
+
+
+class ShapeError(KeyDNNError, ValueError):
+    """An array whose rank, size or type is not the one a module or model takes."""
+
+
+class InputError(KeyDNNError):
+    """An input file that cannot be used."""
+
+
+class UsageError(KeyDNNError):
+    """A command line that cannot be understood."""

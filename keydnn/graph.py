@@ -1,0 +1,184 @@
+"""The module graph: which module reads which values, with every shape worked out beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn.errors import ParameterError, ShapeError
+from keydnn.modules.base import Array, Module, Shape, shape_text
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the graph; ``shape`` has None for free sizes, the batch among them."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The Keras layer that a node stands for: its path in the model and its class."""
+
+    layer: str
+    class_name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One call of a module.
+
+    Attributes
+    ----------
+    name
+        Unique name, also the name of the value that the node gives.
+    module
+        The module; several nodes may hold the same object (shared weights).
+    inputs
+        Names of the values it reads: graph inputs or earlier nodes.
+    origin
+        Where it came from, if it was imported.
+    """
+
+    name: str
+    module: Module
+    inputs: tuple[str, ...]
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of the graph: the name users see, and the value it gives."""
+
+    name: str
+    value: str
+
+
+Observer = Callable[[Node, tuple[Array, ...], Array], None]
+
+
+class Graph:
+    """Nodes in the order they are computed.
+
+    Parameters
+    ----------
+    inputs, nodes, outputs
+        As the classes above say; every node stands after the nodes it reads.
+
+    Attributes
+    ----------
+    shapes
+        The shape of every value by name, with None for free sizes.
+
+    Raises
+    ------
+    ParameterError
+        A name is used twice, or a value is read before (or without) being computed.
+    ShapeError
+        A module does not take the shape it is given.
+    """
+
+    def __init__(self, inputs: Sequence[Input], nodes: Sequence[Node], outputs: Sequence[Output]) -> None:
+        self.inputs, self.nodes, self.outputs = tuple(inputs), tuple(nodes), tuple(outputs)
+        if not self.inputs or not self.outputs:
+            raise ParameterError("a graph needs at least one input and one output")
+        if len({output.name for output in self.outputs}) != len(self.outputs):
+            raise ParameterError("two outputs have the same name")
+        self.shapes: dict[str, Shape] = {}
+        for given in self.inputs:
+            self._add(given.name, given.shape)
+        for node in self.nodes:
+            unknown = [name for name in node.inputs if name not in self.shapes]
+            if unknown:
+                raise ParameterError(f"node {node.name!r} reads {unknown[0]!r}, which no earlier node gives")
+            arity = node.module.arity
+            if len(node.inputs) != arity if arity is not None else len(node.inputs) < 2:
+                wanted = "two or more" if arity is None else arity
+                raise ParameterError(
+                    f"node {node.name!r} ({node.module}) takes {wanted} inputs, got {len(node.inputs)}"
+                )
+            try:
+                self._add(node.name, node.module.output_shape(*(self.shapes[name] for name in node.inputs)))
+            except ShapeError as error:
+                raise ShapeError(f"node {node.name!r}: {error}") from None
+        for output in self.outputs:
+            if output.value not in self.shapes:
+                raise ParameterError(f"output {output.name!r} gives {output.value!r}, which no node computes")
+        self._last_use = self._find_last_uses()
+
+    def _add(self, name: str, shape: Shape) -> None:
+        if name in self.shapes:
+            raise ParameterError(f"two values of the graph are named {name!r}")
+        self.shapes[name] = shape
+
+    def _find_last_uses(self) -> list[tuple[str, ...]]:
+        """For each node, the values that nobody reads after it."""
+        alive = {output.value for output in self.outputs}
+        uses: list[tuple[str, ...]] = []
+        for node in reversed(self.nodes):
+            uses.append(tuple(name for name in {*node.inputs, node.name} if name not in alive))
+            alive.update(node.inputs)
+        return uses[::-1]
+
+    def modules(self) -> Iterator[tuple[str, Module]]:
+        """Give each module once, with the name of the first node that holds it."""
+        seen: set[int] = set()
+        for node in self.nodes:
+            if id(node.module) not in seen:
+                seen.add(id(node.module))
+                yield node.name, node.module
+
+    def with_modules(self, replacements: Mapping[str, Module]) -> Graph:
+        """Give a graph in which modules, named as ``modules`` names them, are replaced wherever they are used."""
+        by_id = {id(module): replacements.get(name, module) for name, module in self.modules()}
+        nodes = [Node(n.name, by_id[id(n.module)], n.inputs, n.origin) for n in self.nodes]
+        return Graph(self.inputs, nodes, self.outputs)
+
+    def check(self, name: str, array: npt.NDArray[np.generic], wanted: Shape) -> None:
+        """Raise ShapeError, naming the input, unless an array fits the shape wanted."""
+        fits = array.ndim == len(wanted)
+        if not fits or any(w not in (None, size) for w, size in zip(wanted, array.shape, strict=True)):
+            found = shape_text(array.shape)
+            raise ShapeError(f"input {name!r} must have shape {shape_text(wanted)}, got {found}")
+
+    def forward(self, arrays: Sequence[npt.ArrayLike], on_node: Observer | None = None) -> list[Array]:
+        """Compute the outputs, module by module.
+
+        Parameters
+        ----------
+        arrays
+            One array an input, in order; converted to float32 C order once, if they are not.
+        on_node
+            Called after each node with the node, its inputs and its output; it must not write into them.
+
+        Returns
+        -------
+        list of float32 arrays, one an output, in order.
+
+        Raises
+        ------
+        ShapeError
+            An array of the wrong rank or size, named by its input.
+        """
+        if len(arrays) != len(self.inputs):
+            names = ", ".join(given.name for given in self.inputs)
+            raise ShapeError(f"the model takes {len(self.inputs)} inputs ({names}), got {len(arrays)}")
+        values: dict[str, Array] = {}
+        for given, array in zip(self.inputs, arrays, strict=True):
+            values[given.name] = np.asarray(array, dtype=np.float32, order="C")
+            self.check(given.name, values[given.name], given.shape)
+        for node, finished in zip(self.nodes, self._last_use, strict=True):
+            inputs = tuple(values[name] for name in node.inputs)
+            try:
+                values[node.name] = node.module.forward(*inputs)
+            except ShapeError as error:
+                raise ShapeError(f"node {node.name!r}: {error}") from None
+            if on_node is not None:
+                on_node(node, inputs, values[node.name])
+            for name in finished:
+                values.pop(name, None)
+        return [values[output.value] for output in self.outputs]
