@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ Class = TypeVar("Class", bound=type["Module"])
 MODULE_TYPES: dict[str, type[Module]] = {}
 
 
+@dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(dataclasses.field,))
 def module(cls: Class) -> Class:
     """Make a class a module: a frozen dataclass, known to checkpoints by its name."""
     made = dataclasses.dataclass(frozen=True, eq=False)(cls)
@@ -59,7 +60,7 @@ class Module:
                 continue
             if name not in shapes:
                 raise ParameterError(f"{self} has no {name}, but one of shape {np.shape(value)} was given")
-            array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+            array = as_float32(value)
             if array.shape != shapes[name]:
                 raise ShapeError(f"{name} of {self} must have shape {shapes[name]}, got {array.shape}")
             self.set(**{name: array})
@@ -126,7 +127,7 @@ class Module:
         MissingWeightsError
             The module was built without weights.
         """
-        arrays = [np.asarray(x, dtype=np.float32, order="C") for x in inputs]
+        arrays = [as_float32(x) for x in inputs]
         if (self.arity is None and len(arrays) < 2) or self.arity not in (None, len(arrays)):
             raise ShapeError(f"{self} takes {self.arity or 'two or more'} inputs, got {len(arrays)}")
         self.require_tensors()
@@ -135,6 +136,12 @@ class Module:
         return out
 
     __call__ = forward
+
+
+def as_float32(value: npt.ArrayLike) -> Array:
+    """Give an array as kernels take it: float32, C-contiguous and writeable; copied only if it is not so already."""
+    array = np.asarray(value, dtype=np.float32, order="C")
+    return array if array.flags.writeable else array.copy()
 
 
 def sized(owner: object, shape: Shape) -> tuple[int, ...]:
