@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import caching
+import numpy as np
+from numba import prange
+from numba.core import caching, sigutils, types
 from numba.core import config as _config
+from numba.np.ufunc.parallel import threading_layer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -146,7 +149,7 @@ class Kernel:
         folder = cache_folder()
         if folder is not None:
             dispatcher._cache = _KernelCache(folder, self.name)
-        dispatcher.compile(self.signature)
+        dispatcher.compile(_readonly_inputs(self.signature))
         dispatcher.disable_compile()
         return dispatcher  # type: ignore[no-any-return]
 
@@ -156,6 +159,17 @@ class Kernel:
             if self._compiled is None:
                 self._compiled = self._compile()
             self._compiled(*arguments)
+
+
+def _readonly_inputs(signature: str) -> tuple[Any, ...]:
+    """Give the argument types of a signature, with every array but the last read-only.
+
+    Such an array may be one that the caller must not change (a weight, a memory-mapped input), and the compiler refuses
+    a kernel that writes into it.
+    """
+    arguments, _ = sigutils.normalize_signature(signature)
+    *inputs, out = arguments
+    return (*(kind.copy(readonly=True) if isinstance(kind, types.Array) else kind for kind in inputs), out)
 
 
 def kernel(signature: str, *, name: str | None = None, parallel: bool = True) -> Callable[[Function], Kernel]:
@@ -176,3 +190,36 @@ def kernel(signature: str, *, name: str | None = None, parallel: bool = True) ->
 def device(function: Function) -> Function:
     """Declare a scalar function that kernels call and LLVM inlines."""
     return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def describe() -> dict[str, str]:
+    """Say what kernels run on: CPU and its features, threads, threading layer, cache folder."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    vector = [name for name in ("avx512f", "avx2", "fma", "neon") if features.get(name)]
+    try:
+        _probe()  # the layer is chosen at the first parallel launch
+        layer = str(threading_layer())
+    except ValueError as error:
+        layer = f"none ({error})"
+    folder = cache_folder()
+    return {
+        "cpu": f"{llvm.get_host_cpu_name()}, {os.cpu_count()} cores, {', '.join(vector) or 'no vector units known'}",
+        "threads": f"{numba.get_num_threads()} (NUMBA_NUM_THREADS sets another number)",
+        "threading layer": layer + (" (slow to launch: install libgomp)" if layer == "workqueue" else ""),
+        "kernel cache": f"{folder}, {len(list(folder.glob('*.nbi')))} kernels" if folder else "none",
+    }
+
+
+def _probe() -> None:
+    """Launch the smallest parallel kernel."""
+    out = np.empty(1, np.float32)
+    _fill(out)
+
+
+@kernel("void(f4[::1])", name="probe")
+def _fill(out: Any) -> None:
+    """Write zeros; parallel over elements."""
+    for i in prange(out.size):
+        out[i] = 0

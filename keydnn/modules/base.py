@@ -139,9 +139,8 @@ class Module:
 
 
 def as_float32(value: npt.ArrayLike) -> Array:
-    """Give an array as kernels take it: float32, C-contiguous and writeable; copied only if it is not so already."""
-    array = np.asarray(value, dtype=np.float32, order="C")
-    return array if array.flags.writeable else array.copy()
+    """Give an array as kernels take it: float32, C-contiguous, aligned; copied only if it is not so already."""
+    return np.require(value, np.float32, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def sized(owner: object, shape: Shape) -> tuple[int, ...]:
