@@ -1,0 +1,135 @@
+"""What reading gives: a Keras model as plain data, in Keras' own words, its weights named but not yet read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn.strict_json import Json
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """An output of a call of a layer: ``keras_history``."""
+
+    layer: str
+    call: int = 0  # which of the layer's calls, from 0
+    tensor: int = 0  # which output of that call
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: its arguments, in which every TensorRef is a tensor and everything else a constant."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTensor:
+    """A weight in the file.
+
+    Attributes
+    ----------
+    name
+        As the file has it, e.g. ``"conv2d/kernel:0"`` or ``"layers/conv2d/vars/0"``.
+    role
+        Its last part without decoration (``"kernel"``), or None where the file only counts.
+    shape, dtype
+        As declared; nothing has been read.
+    read
+        Reads and gives the array; raises KerasFileError if the file is damaged there.
+    """
+
+    name: str
+    role: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A Keras layer.
+
+    Attributes
+    ----------
+    name
+        Its name; a path (``"encoder/conv2d"``) once nested models are inlined.
+    class_name
+        Keras' class, without package.
+    package
+        ``registered_name``'s package or the module for what is not Keras' own; empty for Keras' classes.
+    config
+        As in the file.
+    calls
+        In the order of ``inbound_nodes``.
+    weights
+        In the file's order.
+    inner
+        The model, if the layer is one.
+    """
+
+    name: str
+    class_name: str
+    package: str
+    config: Mapping[str, Json]
+    calls: tuple[Call, ...]
+    weights: tuple[StoredTensor, ...] = ()
+    inner: KerasModel | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class KerasModel:
+    """A Keras model, Sequential ones written out as functional ones.
+
+    Attributes
+    ----------
+    source
+        The file's name, for messages.
+    version
+        Keras' version, e.g. ``(2, 4)``; ``(1,)`` where the file does not say.
+    inputs, outputs
+        With ``output_names`` where the model gives a dict.
+    structure
+        What the outputs come as: ``"single"``, ``"list"`` or ``"dict"``.
+    """
+
+    name: str
+    source: str
+    version: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+    output_names: tuple[str, ...] = ()
+
+    def layer(self, name: str) -> Layer:
+        """Give a layer by name."""
+        return next(layer for layer in self.layers if layer.name == name)
+
+
+def refs_in(value: Any) -> Iterator[TensorRef]:
+    """Give the tensors in an argument, in order."""
+    if isinstance(value, TensorRef):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from refs_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from refs_in(item)
+
+
+def replace_refs(value: Any, replace: Callable[[TensorRef], TensorRef]) -> Any:
+    """Give an argument with every tensor replaced."""
+    if isinstance(value, TensorRef):
+        return replace(value)
+    if isinstance(value, Mapping):
+        return {key: replace_refs(item, replace) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(replace_refs(item, replace) for item in value)
+    return value
