@@ -1,0 +1,19 @@
+"""KerasModel to KerasModel, in explicit passes: one file a pass, run in the order of PASSES.
+
+After them a model is flat, in today's spelling, and no layer hides an activation.
+"""
+
+from __future__ import annotations
+
+from keydnn.convert.normalize import activations, nesting, spelling
+from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.read.record import KerasModel
+
+PASSES = (nesting.inline_models, spelling.modernize, activations.unfuse)
+
+
+def normalize(model: KerasModel, notes: Notes) -> KerasModel:
+    """Run all passes; rewrites and obstacles are written into ``notes``."""
+    for run in PASSES:
+        model = run(model, notes)
+    return model

@@ -1,0 +1,61 @@
+"""Pass: an activation fused into a layer becomes an Activation layer behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, replace_refs
+from keydnn.strict_json import Json
+
+
+def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
+    """Move every non-linear ``activation`` of Dense, Conv2D, ... into a layer ``<name>.activation`` of its own."""
+    layers: list[Layer] = []
+    moved: dict[str, str] = {}
+    for layer in model.layers:
+        activation = layer.config.get("activation")
+        name = activation_name(activation)
+        if layer.class_name not in notes.fused or layer.package or name == "linear":
+            layers.append(layer)
+            continue
+        switch = "allow_non_linear_activation=True"
+        if not notes.options.allow_non_linear_activation:
+            message = f"Non-linear activation fused into {layer.class_name} is not allowed"
+            notes.obstacle(layer.name, layer.class_name, message, f"activation={name!r}", switch)
+        notes.rewrite(layer.name, layer.class_name, f"activation {name!r} unfused into {layer.name}.activation")
+        moved[layer.name] = f"{layer.name}.activation"
+        layers.append(dataclasses.replace(layer, config={**layer.config, "activation": "linear"}))
+        calls = tuple(Call((TensorRef(layer.name, number),)) for number in range(len(layer.calls)))
+        layers.append(Layer(moved[layer.name], "Activation", "", {"activation": activation}, calls))
+
+    def resolve(ref: TensorRef) -> TensorRef:
+        return dataclasses.replace(ref, layer=moved.get(ref.layer, ref.layer))
+
+    resolved = []
+    for layer in layers:
+        if layer.name in moved.values():
+            resolved.append(layer)
+            continue
+        calls = tuple(
+            Call(replace_refs(call.args, resolve), replace_refs(call.kwargs, resolve)) for call in layer.calls
+        )
+        resolved.append(dataclasses.replace(layer, calls=calls))
+    return dataclasses.replace(model, layers=tuple(resolved), outputs=tuple(map(resolve, model.outputs)))
+
+
+def activation_name(activation: Json) -> str:
+    """Give the name of an activation as configurations hold it: None, text, a function's or a layer's object.
+
+    ``"linear"`` where there is none; ``"package>name"`` for what is not Keras' own.
+    """
+    if activation is None:
+        return "linear"
+    if isinstance(activation, dict):
+        inner = activation.get("config")
+        if activation.get("class_name") == "function" and isinstance(inner, str):
+            return inner
+        if isinstance(inner, dict) and activation.get("class_name") == "Activation":
+            return activation_name(inner.get("activation"))
+        return str(activation.get("class_name"))
+    return str(activation)

@@ -1,0 +1,39 @@
+"""Pass: class and option names of older Keras in today's spelling, where only the name has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.read.record import KerasModel, Layer
+
+CLASSES = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution2DTranspose": "Conv2DTranspose",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "DepthwiseConvolution2D": "DepthwiseConv2D",
+    "MaxPool1D": "MaxPooling1D",
+    "MaxPool2D": "MaxPooling2D",
+    "AvgPool1D": "AveragePooling1D",
+    "AvgPool2D": "AveragePooling2D",
+    "GlobalAvgPool1D": "GlobalAveragePooling1D",
+    "GlobalAvgPool2D": "GlobalAveragePooling2D",
+    "GlobalMaxPool1D": "GlobalMaxPooling1D",
+    "GlobalMaxPool2D": "GlobalMaxPooling2D",
+}
+OPTIONS = {("LeakyReLU", "alpha"): "negative_slope", ("Reshape", "newshape"): "target_shape"}
+
+
+def modernize(model: KerasModel, notes: Notes) -> KerasModel:
+    """Rename classes and options."""
+    return dataclasses.replace(model, layers=tuple(map(_renamed, model.layers)))
+
+
+def _renamed(layer: Layer) -> Layer:
+    class_name = CLASSES.get(layer.class_name, layer.class_name) if not layer.package else layer.class_name
+    config = {OPTIONS.get((class_name, key), key): value for key, value in layer.config.items()}
+    return dataclasses.replace(layer, class_name=class_name, config=config)
