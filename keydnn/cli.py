@@ -1,0 +1,188 @@
+"""The command line: one function a verb.  Fire finds and calls them; ``commandline.py`` keeps its traps away."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from keydnn.errors import UsageError
+
+
+def convert(
+    src: Path,
+    dst: Path,
+    strict: bool = True,
+    allow_non_linear_activation: bool = False,
+    channels_last: Literal["", "transpose"] = "",
+    weights: Literal["inline", "sidecar"] = "inline",
+    report: Path | None = None,
+) -> None:
+    """Convert a Keras file into a JSON checkpoint.
+
+    Args:
+        src: the .h5, .hdf5 or .keras file
+        dst: the checkpoint to write, e.g. model.json
+        strict: refuse every rewrite that is not allowed by name; --nostrict allows all (none changes a number)
+        allow_non_linear_activation: allow Dense(..., activation="relu") and its like
+        channels_last: "transpose" allows data_format="channels_last"
+        weights: "inline" (base64 in the JSON) or "sidecar" (model.safetensors beside it)
+        report: write what became of each layer into this .md or .json file
+    """
+    from keydnn.atomic import replace_file
+    from keydnn.convert import Options
+    from keydnn.convert import convert as convert_file
+    from keydnn.errors import InputError
+    from keydnn.model import Model, source_record
+    from keydnn.report.conversion import report_json, report_markdown
+
+    if report is not None and report.suffix not in (".md", ".json"):
+        raise UsageError(f"--report {report}: give a name that ends in .md or .json")
+    conversion = convert_file(
+        src,
+        Options(
+            allow_non_linear_activation=allow_non_linear_activation or not strict,
+            channels_last=channels_last == "transpose" or not strict,
+        ),
+    )
+    graph = conversion.require_graph()
+    Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
+    if report is not None:
+        text = report_json(conversion, graph) if report.suffix == ".json" else report_markdown(conversion, graph)
+        replace_file(report, [text.encode()], InputError)
+    print(
+        f"{src} -> {dst}: {len(conversion.layers)} Keras layers, {len(graph.nodes)} modules, "
+        f"{len(conversion.rewrites)} rewrites{f' (listed in {report})' if report else ''}"
+    )
+
+
+def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, batch_size: int = 32) -> None:
+    """Run a checkpoint on .npy inputs.
+
+    Args:
+        model: the checkpoint (model.json)
+        inputs: one .npy file an input of the model, the batch on axis 0
+        output: write the result into this .npy file (several outputs: one file each, OUTPUT.<name>.npy)
+        top: show the k largest scores of each example
+        batch_size: examples computed at once
+    """
+    from keydnn.model import load
+    from keydnn.npy import read_npy, write_npy
+
+    if not inputs:
+        raise UsageError("run needs the checkpoint and at least one input: keydnn run model.json input.npy")
+    if top < 0 or batch_size < 1:
+        raise UsageError("--top must be >= 0 and --batch-size >= 1")
+    loaded = load(model)
+    arrays = [read_npy(path) for path in inputs]
+    start = time.perf_counter()
+    found = loaded.predict(arrays[0] if len(arrays) == 1 else list(arrays), batch_size)
+    seconds = time.perf_counter() - start
+    results = list(found) if isinstance(found, list) else [found]
+    for end, result in zip(loaded.graph.outputs, results, strict=True):
+        array = np.asarray(result)
+        print(f"{end.name}: {array.dtype} {array.shape}, {len(array)} examples in {seconds:.3f} s")
+        if output is not None:
+            path = output if len(results) == 1 else output.with_name(f"{output.stem}.{_file_part(end.name)}.npy")
+            write_npy(path, array)
+            print(f"written to {path}")
+        if top:
+            _print_top(array, top)
+        elif output is None:
+            print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
+
+
+def _file_part(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
+def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], top: int, most: int = 20) -> None:
+    """Print the largest scores of each example, with their places."""
+    if array.ndim != 2:
+        print(f"--top needs scores of shape (N, classes), not {array.shape}")
+        return
+    for example, scores in enumerate(array[:most]):
+        best = np.argsort(-scores, kind="stable")[:top]
+        print(f"  {example}: " + "  ".join(f"{place} ({scores[place]:.4f})" for place in best))
+    if len(array) > most:
+        print(f"  ... {len(array) - most} more examples; --output keeps them all")
+
+
+def inspect(file: Path) -> None:
+    """Show what a Keras file or a checkpoint holds: layers, shapes, parameters, and all that would be rejected.
+
+    Args:
+        file: a .h5, .hdf5 or .keras file, or a checkpoint
+    """
+    from keydnn.convert import Options
+    from keydnn.convert import convert as convert_file
+    from keydnn.model import load
+    from keydnn.report.conversion import inspection_table
+
+    if _starts_like_json(file):
+        loaded = load(file)
+        print(loaded.summary())
+        return
+    conversion = convert_file(file, Options(allow_non_linear_activation=True, channels_last=True))
+    print(inspection_table(conversion))
+    if conversion.graph is None:
+        raise_later = "cannot be converted; see the lines marked 'not supported'"
+        print(f"{file}: {raise_later}")
+        return
+    strict = convert_file(file, Options())
+    flags = sorted({obstacle.flag for obstacle in strict.obstacles if obstacle.flag})
+    needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
+    print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{' --nostrict' if flags else ''}")
+
+
+def _starts_like_json(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(64).lstrip().startswith(b"{")
+    except (OSError, ValueError):
+        return False  # the reader says what is wrong
+
+
+def profile(model: Path, input: Path | None = None, repeat: int = 50) -> None:  # the documented flag
+    """Show the latency of every layer under its Keras name.
+
+    Args:
+        model: the checkpoint
+        input: an .npy file; without it, one seeded random example
+        repeat: number of runs, of which the median counts
+    """
+    from keydnn.model import load
+    from keydnn.npy import read_npy
+    from keydnn.profile import latency_table, measure, random_inputs
+
+    if repeat < 1:
+        raise UsageError("--repeat must be >= 1")
+    loaded = load(model)
+    arrays = [read_npy(input)] if input is not None else random_inputs(loaded.graph)
+    print(latency_table(f"{loaded.name}, batch {len(arrays[0])}", measure(loaded.graph, arrays, repeat)))
+
+
+def info() -> None:
+    """Show versions, the CPU, threads and threading layer, and where compiled kernels are kept."""
+    import keydnn
+    from jit_kernels._jit import describe
+
+    print(f"keydnn {keydnn.__version__}, Python {platform.python_version()} on {platform.platform()}")
+    print(", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "h5py", "fire")))
+    for name, value in describe().items():
+        print(f"{name}: {value}")
+
+
+def demo() -> None:
+    """Convert the bundled digits model, run it on the bundled test digits, show the result."""
+    from keydnn.demo import show
+
+    show()
+
+
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (convert, run, inspect, profile, info, demo)}

@@ -1,0 +1,286 @@
+"""The model that users hold: a graph with a name, prediction in batches, saving and loading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn import checkpoint
+from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
+from keydnn.graph import Graph, Input, Node, Output
+from keydnn.modules.base import Array, Module, Shape
+from keydnn.report.tables import graph_table
+
+if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint must not
+    from keydnn.convert import Conversion, Source
+
+Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
+Result = Array | list[Array] | dict[str, Array]
+Path = str | os.PathLike[str]
+
+
+class Model:
+    """A module graph, ready to predict.
+
+    Parameters
+    ----------
+    graph
+        The modules and how they are wired.
+    name
+        For people.
+    source
+        Where the model came from (file, Keras version, rewrites made), as it is stored in checkpoints.
+
+    Attributes
+    ----------
+    graph
+        The modules with their weights; replaced, never changed, by ``load_state_dict``.
+    """
+
+    def __init__(self, graph: Graph, *, name: str = "model", source: Mapping[str, Any] | None = None) -> None:
+        self.graph, self.name, self.source = graph, name, source
+
+    # --- prediction ---------------------------------------------------------------------------------------------------
+
+    def __call__(self, x: Arrays) -> Result:
+        """Compute the outputs for ``x`` in one go (see :meth:`predict`)."""
+        return self._shape_result(self.graph.forward(self._ordered(x)), x)
+
+    def predict(self, x: Arrays, batch_size: int = 32) -> Result:
+        """Compute the outputs, ``batch_size`` examples at a time.
+
+        Parameters
+        ----------
+        x
+            An array with the batch on axis 0; for several inputs a list in their order or a dict by name.  float32 in C
+            order is used as it is, other numbers are converted once.
+        batch_size
+            Examples computed at once.
+
+        Returns
+        -------
+        A float32 array; for several outputs a list, or a dict by name if ``x`` was a dict.
+
+        Raises
+        ------
+        ShapeError
+            An input of the wrong rank or size.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ParameterError(f"batch_size must be an integer >= 1, got {batch_size!r}")
+        arrays = self._ordered(x)
+        count = len(arrays[0])
+        if count <= batch_size:
+            return self._shape_result(self.graph.forward(arrays), x)
+        parts = [
+            self.graph.forward([array[start : start + batch_size] for array in arrays])
+            for start in range(0, count, batch_size)
+        ]
+        return self._shape_result([np.concatenate(part) for part in zip(*parts, strict=True)], x)
+
+    def _ordered(self, x: Arrays) -> list[Array]:
+        """Give one checked float32 array an input, all of the same batch size."""
+        names = [given.name for given in self.graph.inputs]
+        if isinstance(x, Mapping):
+            if set(x) != set(names):
+                raise ShapeError(f"the inputs are named {', '.join(names)}; got {', '.join(map(str, x)) or 'none'}")
+            given = [x[name] for name in names]
+        elif len(names) > 1 and isinstance(x, (list, tuple)):
+            given = list(x)
+        else:
+            given = [x]  # type: ignore[list-item]  # one input: whatever NumPy can make an array of
+        if len(given) != len(names):
+            raise ShapeError(f"the model takes {len(names)} inputs ({', '.join(names)}), got {len(given)}")
+        arrays = []
+        for wanted, value in zip(self.graph.inputs, given, strict=True):
+            array = _numbers(wanted.name, value)
+            self.graph.check(wanted.name, array, wanted.shape)
+            arrays.append(array)
+        if len({len(array) for array in arrays}) != 1:
+            sizes = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
+            raise ShapeError(f"the inputs have different numbers of examples: {sizes}")
+        return arrays
+
+    def _shape_result(self, outputs: list[Array], x: Arrays) -> Result:
+        if len(outputs) == 1:
+            return outputs[0]
+        if isinstance(x, Mapping):
+            return {end.name: array for end, array in zip(self.graph.outputs, outputs, strict=True)}
+        return outputs
+
+    # --- weights ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """Give all weights by name: ``"<node>.<tensor>"``, layouts as in PyTorch."""
+        return {f"{n}.{t}": array for n, module in self.graph.modules() for t, array in module.tensors().items()}
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Replace all weights.
+
+        Raises
+        ------
+        MissingWeightsError
+            A weight that a module needs is not in ``state``.
+        ParameterError
+            ``state`` has a weight that no module has.
+        ShapeError
+            A weight of the wrong shape.
+        """
+        left = dict(state)
+        replacements: dict[str, Module] = {}
+        for name, module in self.graph.modules():
+            tensors = {}
+            for tensor in module.tensor_shapes():
+                if f"{name}.{tensor}" not in left:
+                    raise MissingWeightsError(f"No weights found for module {module}: {name}.{tensor}")
+                tensors[tensor] = left.pop(f"{name}.{tensor}")
+            replacements[name] = module.with_tensors(tensors)
+        if left:
+            raise ParameterError(f"no module has the weights {', '.join(sorted(left)[:5])}")
+        self.graph = self.graph.with_modules(replacements)
+
+    # --- people and files ---------------------------------------------------------------------------------------------
+
+    def summary(self) -> str:
+        """Give a table: name, module, output shape, parameters."""
+        return graph_table(self.name, self.graph)
+
+    def save(self, path: Path, weights: Literal["inline", "sidecar"] = "inline") -> None:
+        """Write a JSON checkpoint.
+
+        Parameters
+        ----------
+        path
+            The JSON file; it is replaced at once or not at all.
+        weights
+            ``"inline"``: base64 in the JSON; ``"sidecar"``: a ``.safetensors`` file beside it.
+
+        Raises
+        ------
+        CheckpointError
+            It cannot be written.
+        """
+        for _, module in self.graph.modules():
+            module.require_tensors()
+        source = {"name": self.name, **(self.source or {})}
+        checkpoint.write(self.graph, path, weights=weights, source=source)
+
+    def save_json(self, path: Path) -> None:
+        """Write a JSON checkpoint, weights inline; the name that earlier KeyDNN had for :meth:`save`."""
+        self.save(path)
+
+    @classmethod
+    def load_json(cls, path: Path) -> Model:
+        """Read a JSON checkpoint; the name that earlier KeyDNN had for :func:`keydnn.load`."""
+        return load(path)
+
+    def __repr__(self) -> str:
+        """Say the name and how large it is."""
+        return f"<{type(self).__name__} {self.name!r}: {len(self.graph.nodes)} modules>"
+
+
+class Sequential(Model):
+    """Modules one after the other.
+
+    Parameters
+    ----------
+    modules
+        In order; node names are ``"0"``, ``"1"``, ... as in PyTorch.
+    input_shape
+        Shape of the input with the batch axis, None for free sizes, e.g. ``(None, 3, 32, 32)``.
+    name
+        For people.
+    """
+
+    def __init__(self, *modules: Module, input_shape: Shape, name: str = "sequential") -> None:
+        if not modules:
+            raise ParameterError("a Sequential needs at least one module")
+        names = ["input", *map(str, range(len(modules)))]
+        nodes = [Node(names[i + 1], module, (names[i],)) for i, module in enumerate(modules)]
+        super().__init__(Graph([Input("input", tuple(input_shape))], nodes, [Output("output", names[-1])]), name=name)
+
+
+def _numbers(name: str, value: npt.ArrayLike) -> Array:
+    """Give an input as float32 in C order; ShapeError if it holds no numbers."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"dtype {array.dtype}")
+        return np.asarray(array, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"input {name!r} must be an array of numbers: {error}") from None
+
+
+def from_keras(
+    source: Source,
+    *,
+    strict: bool = True,
+    allow_non_linear_activation: bool = False,
+    channels_last: Literal["transpose"] | None = None,
+) -> Model:
+    """Import a Keras model, without Keras.
+
+    Parameters
+    ----------
+    source
+        Path of a ``.h5``, ``.hdf5`` or ``.keras`` file; or a live ``keras.Model``, if the caller has Keras.
+    strict
+        If False, every lossless rewrite is allowed.  The numbers never change; ``model.source["rewrites"]`` lists what
+        was done.
+    allow_non_linear_activation
+        Allow ``Dense(..., activation="relu")`` and its like: the activation becomes a module of its own.
+    channels_last
+        ``"transpose"`` allows ``data_format="channels_last"``: the model keeps its input and output shapes, is computed
+        with channels first, and has explicit Permute modules where the layout changes.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    KerasInteropError
+        The model cannot be imported as asked; the message and ``.obstacles`` list everything that stands in the way.
+    KerasFileError
+        The file is damaged or no Keras file.
+    MissingWeightsError
+        A weight is missing.
+    """
+    if channels_last not in (None, "transpose"):
+        raise ParameterError(f'channels_last must be "transpose" or None, got {channels_last!r}')
+    from keydnn.convert import Options, convert
+
+    options = Options(
+        allow_non_linear_activation=allow_non_linear_activation or not strict,
+        channels_last=channels_last == "transpose" or not strict,
+    )
+    conversion = convert(source, options)
+    return Model(conversion.require_graph(), name=conversion.name, source=source_record(conversion))
+
+
+def source_record(conversion: Conversion) -> dict[str, Any]:
+    """Give what a checkpoint says about where its model came from."""
+    return {
+        "file": conversion.source,
+        "keras_version": conversion.keras_version,
+        "rewrites": [{"layer": r.layer, "class": r.class_name, "what": r.what} for r in conversion.rewrites],
+    }
+
+
+def load(path: Path) -> Model:
+    """Read a JSON checkpoint that :meth:`Model.save`, ``keydnn convert`` or an earlier KeyDNN wrote.
+
+    Raises
+    ------
+    CheckpointError
+        The file is no checkpoint, damaged, or asks for what this version does not know.
+    MissingWeightsError
+        It lacks weights.
+    """
+    found = checkpoint.read(path)
+    source = dict(found.source or {})
+    return Model(found.graph, name=str(source.pop("name", "model")), source=source or None)

@@ -1,0 +1,89 @@
+"""``.npy`` files from strangers, and results written at one stroke."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn.atomic import replace_file
+from keydnn.errors import InputError
+
+MAGIC = b"\x93NUMPY"
+MAX_HEADER = 64 << 10  # bytes; NumPy's own headers have some hundred
+MAX_RANK = 32
+
+
+def read_npy(path: Path) -> npt.NDArray[np.generic]:
+    """Read an array of numbers.
+
+    Raises
+    ------
+    InputError
+        Missing, no ``.npy`` file, no numbers (objects and text are never unpickled), or not exactly as long as its
+        header says.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            if not head.startswith(MAGIC):
+                raise InputError(f"{path}: {_kind(head)}; give an array that numpy.save wrote")
+            shape, fortran, dtype, start = _header(path, head, file.read(MAX_HEADER))
+            size = math.prod(shape) * dtype.itemsize
+            have = path.stat().st_size - start
+            if have != size:
+                raise InputError(f"{path}: its header says {size:,} bytes of data, but there are {have:,}")
+            file.seek(start)
+            data = np.frombuffer(file.read(size), dtype)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+    if len(data) != math.prod(shape):
+        raise InputError(f"{path}: ends before its data does")
+    return data.reshape(shape, order="F" if fortran else "C")
+
+
+def _kind(head: bytes) -> str:
+    if not head:
+        return "an empty file"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip archive (perhaps an .npz)"
+    return "not a .npy file"
+
+
+def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Give shape, order, dtype and where the data starts."""
+    version = head[6:8]
+    wide = version in (b"\x02\x00", b"\x03\x00")
+    if version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
+        raise InputError(f"{path}: .npy version {list(version)} is not known")
+    stream = io.BytesIO(head[8:] + rest)
+    try:
+        read = np.lib.format.read_array_header_2_0 if wide else np.lib.format.read_array_header_1_0
+        shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
+    except (ValueError, TypeError, SyntaxError, KeyError, EOFError, RecursionError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: damaged .npy header: {reason}") from None
+    if dtype.hasobject or dtype.kind not in "fiub" or not dtype.itemsize:
+        raise InputError(f"{path}: holds {dtype}, not numbers; nothing is ever unpickled")
+    if len(shape) > MAX_RANK or any(type(size) is not int or size < 0 for size in shape):
+        raise InputError(f"{path}: damaged .npy header: shape {shape}")
+    return shape, bool(fortran), dtype, 8 + stream.tell()
+
+
+def write_npy(path: Path, array: npt.NDArray[np.float32]) -> None:
+    """Write an array; a crash leaves the old file or the new one.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    replace_file(path, [buffer.getbuffer()], InputError)
