@@ -86,7 +86,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
     results = list(found) if isinstance(found, list) else [found]
     for end, result in zip(loaded.graph.outputs, results, strict=True):
         array = np.asarray(result)
-        print(f"{end.name}: {array.dtype} {array.shape}, {len(array)} examples in {seconds:.3f} s")
+        print(f"{end.name}: {array.dtype} {array.shape}, in {seconds:.3f} s, compiling kernels included")
         if output is not None:
             path = output if len(results) == 1 else output.with_name(f"{output.stem}.{_file_part(end.name)}.npy")
             write_npy(path, array)
@@ -128,15 +128,13 @@ def inspect(file: Path) -> None:
         loaded = load(file)
         print(loaded.summary())
         return
-    conversion = convert_file(file, Options(allow_non_linear_activation=True, channels_last=True))
+    conversion = convert_file(file, Options())
     print(inspection_table(conversion))
     if conversion.graph is None:
-        raise_later = "cannot be converted; see the lines marked 'not supported'"
-        print(f"{file}: {raise_later}")
+        print(f"{file}: cannot be converted; the table says what stands in the way")
         return
-    strict = convert_file(file, Options())
-    flags = sorted({obstacle.flag for obstacle in strict.obstacles if obstacle.flag})
-    needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
+    flags = sorted({obstacle.flag for obstacle in conversion.obstacles if obstacle.flag})
+    needs = f"needs {' '.join(flags)}, or --nostrict for both" if flags else "converts without any switch"
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{' --nostrict' if flags else ''}")
 
 

@@ -198,7 +198,7 @@ def _value(key: str, text: str, hint: Any) -> Any:
     flag = f"--{_dashes(key)}"
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         (hint,) = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-    if typing.get_origin(hint) is Literal:
+    if _is_literal(hint):
         choices = typing.get_args(hint)
         if text not in choices:
             raise UsageError(f"{flag} must be {' or '.join(filter(None, choices))}, got {text!r}")
@@ -215,6 +215,10 @@ def _value(key: str, text: str, hint: Any) -> Any:
     if not text:
         raise UsageError(f"{flag} must not be empty")
     return Path(text)
+
+
+def _is_literal(hint: Any) -> bool:
+    return typing.get_origin(hint) is Literal
 
 
 def _dashes(key: str) -> str:
@@ -247,5 +251,6 @@ def _help(name: str, verb: Callable[..., None]) -> str:
         elif hints[key] is bool:
             words.append(f"[--{'no' if p.default else ''}{_dashes(key)}]")
         else:
-            words.append(f"[--{_dashes(key)}{'' if p.default in (None, '') else f'={p.default}'}]")
+            choices = "|".join(filter(None, map(str, typing.get_args(hints[key])))) if _is_literal(hints[key]) else ""
+            words.append(f"[--{_dashes(key)}={choices or p.default or key.upper()}]")
     return f"usage: keydnn {name} {' '.join(words)}\n\n{doc}"

@@ -25,11 +25,11 @@ class Conversion:
     source, keras_version, name
         The file's name, the Keras version that wrote it (``"1"`` where the file does not say), the model's name.
     graph
-        The module graph; None if there are obstacles.
+        The module graph, as it is with all switches on; None if there are obstacles that no switch allows.
     rewrites
         Every change of form that was made, in order.
     obstacles
-        What stands in the way.
+        What stands in the way, in the order of the layers.
     layers
         Name and class of the Keras layers, nested models written out.
     """
@@ -44,7 +44,7 @@ class Conversion:
 
     def require_graph(self) -> Graph:
         """Give the graph, or raise the KerasInteropError that lists every obstacle."""
-        if self.graph is None:
+        if self.graph is None or self.obstacles:
             raise KerasInteropError.from_obstacles(self.source, self.obstacles)
         return self.graph
 
@@ -72,5 +72,8 @@ def convert(source: Source, options: Options) -> Conversion:
 
 def _conversion(model: KerasModel, flat: KerasModel, graph: Graph | None, notes: Notes) -> Conversion:
     layers = tuple((layer.name, layer.class_name) for layer in flat.layers)
+    places = {name: place for place, (name, _) in enumerate(layers)}
+    obstacles = sorted(notes.obstacles, key=lambda obstacle: places.get(obstacle.layer, -1))
+    rewrites = sorted(notes.rewrites, key=lambda rewrite: places.get(rewrite.layer, -1))
     version = ".".join(map(str, model.version))
-    return Conversion(model.source, version, model.name, graph, tuple(notes.rewrites), tuple(notes.obstacles), layers)
+    return Conversion(model.source, version, model.name, graph, tuple(rewrites), tuple(obstacles), layers)

@@ -104,23 +104,20 @@ def inspection_table(conversion: Conversion) -> str:
     obstacles: dict[str, list[Obstacle]] = {}
     for obstacle in conversion.obstacles:
         obstacles.setdefault(obstacle.layer, []).append(obstacle)
+
+    def cell(name: str) -> str:
+        way = [f"{o.found}: {o.flag or 'not supported'}" for o in obstacles.get(name, ())]
+        return "\n".join([*modules.get(name, ()), *way])
+
     rows = [
-        (
-            name,
-            class_name,
-            "; ".join(f"{o.found} -> {o.flag or 'not supported'}" for o in obstacles.get(name, ()))
-            or "; ".join(modules.get(name, ())),
-            shapes.get(name, ""),
-            f"{counts[name]:,}" if counts.get(name) else "",
-        )
+        (name, class_name, cell(name), shapes.get(name, ""), f"{counts[name]:,}" if counts.get(name) else "")
         for name, class_name in conversion.layers
     ]
     title = f"{conversion.source}: {conversion.name}, Keras {conversion.keras_version}"
-    total = f"{sum(counts.values()):,} parameters" if graph else f"{len(conversion.obstacles)} obstacles"
-    wide = "becomes" if graph else "stands in the way"
+    summary = f"{sum(counts.values()):,} parameters; " if graph else ""
     return table_text(
         title,
-        [("layer", "left"), ("class", "left"), (wide, "left"), ("output shape", "left"), ("parameters", "right")],
+        [("layer", "left"), ("class", "left"), ("becomes", "left"), ("output shape", "left"), ("parameters", "right")],
         rows,
-        total,
+        f"{summary}{len(conversion.obstacles)} things in the way without switches",
     )

@@ -43,13 +43,13 @@ def parameter_count(module: Module) -> int:
 
 
 def short(module: Module) -> str:
-    """Write a module on one line with what is not the default."""
-    defaults = {name: getattr(type(module), name) for name in module.parameters() if hasattr(type(module), name)}
+    """Write a module on one line, as PyTorch does: what is required, then what is not the default."""
     shown = []
     for name, value in module.parameters().items():
-        if name in defaults and _same(defaults[name], value):
-            continue
-        shown.append(f"{name}={_number(value)}")
+        if not hasattr(type(module), name):
+            shown.append(_number(value))
+        elif not _same(getattr(type(module), name), value):
+            shown.append(f"{name}={_number(value)}")
     return f"{type(module).__name__}({', '.join(shown)})"
 
 

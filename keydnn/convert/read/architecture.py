@@ -104,7 +104,8 @@ def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str
             first.name, first.class_name, first.package, first.config, (Call((TensorRef(given),)),), inner=first.inner
         )
         layers[:1] = [Layer(given, "InputLayer", "", {"batch_shape": shape}, ()), first]
-    return KerasModel(name, source, version, tuple(layers), (TensorRef(layers[0].name),), (TensorRef(layers[-1].name),))
+    ends = TensorRef(layers[0].name), TensorRef(layers[-1].name)
+    return KerasModel(name, source, version, tuple(layers), ends[:1], ends[1:], (layers[-1].name,))
 
 
 def _sequential_input_shape(first: Layer, entry: Mapping[str, Json]) -> Json | None:
@@ -154,10 +155,22 @@ def _functional(config: Mapping[str, Json], version: tuple[int, ...], source: st
     structure = _structure(config["output_layers"])
     outputs = tuple(refs_in(_counted_value(structure, late_outputs)))
     _check_refs(layers, (*inputs, *outputs), source)
-    output_names = tuple(structure) if isinstance(structure, dict) else ()
-    if len(output_names) not in (0, len(outputs)):
+    output_names = tuple(structure) if isinstance(structure, dict) else _names_of(outputs)
+    if len(output_names) != len(outputs):
         raise KerasFileError(f"{source}: outputs nested in a dictionary are not supported")
     return KerasModel(str(config.get("name", "model")), source, version, tuple(layers), inputs, outputs, output_names)
+
+
+def _names_of(outputs: Sequence[TensorRef]) -> tuple[str, ...]:
+    """Name outputs after their layers, each name once."""
+    names: list[str] = []
+    for ref in outputs:
+        name, count = ref.layer, 1
+        while name in names:
+            count += 1
+            name = f"{ref.layer}_{count}"
+        names.append(name)
+    return tuple(names)
 
 
 def _counted(calls: tuple[Call, ...], late: set[str]) -> tuple[Call, ...]:

@@ -94,9 +94,9 @@ class KerasModel:
     version
         Keras' version, e.g. ``(2, 4)``; ``(1,)`` where the file does not say.
     inputs, outputs
-        With ``output_names`` where the model gives a dict.
-    structure
-        What the outputs come as: ``"single"``, ``"list"`` or ``"dict"``.
+        In the model's order.
+    output_names
+        The keys where the model gives a dict, else the layers' names.
     """
 
     name: str
@@ -105,7 +105,7 @@ class KerasModel:
     layers: tuple[Layer, ...]
     inputs: tuple[TensorRef, ...]
     outputs: tuple[TensorRef, ...]
-    output_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...]
 
     def layer(self, name: str) -> Layer:
         """Give a layer by name."""
