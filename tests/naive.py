@@ -99,3 +99,158 @@ def assert_within(found, wanted, bound):
     error = np.abs(np.where(special, 0, found) - np.where(special, 0, wanted))
     worst = np.max(error - np.broadcast_to(bound, error.shape), initial=-1.0)
     assert worst <= 0, f"largest error {error.max():.3g}, beyond its bound by {worst:.3g}"
+
+
+# --- pooling ---------------------------------------------------------------------------------------------------------
+
+
+def windows(x, kernel_size, stride, pads):
+    """Give (output index, window as (N, C, cells that exist), full size of the window) for every window."""
+    sizes = x.shape[2:]
+    counts = [(n + sum(p) - k) // s + 1 for n, k, s, p in zip(sizes, kernel_size, stride, pads, strict=True)]
+    for index in itertools.product(*map(range, counts)):
+        cells = [
+            [c for c in range(i * s - p[0], i * s - p[0] + k) if 0 <= c < n]
+            for i, s, p, k, n in zip(index, stride, pads, kernel_size, sizes, strict=True)
+        ]
+        yield index, x[np.ix_(range(x.shape[0]), range(x.shape[1]), *cells)].reshape(*x.shape[:2], -1)
+
+
+def pool(x, kernel_size, stride, pads, reduce):
+    """Reduce every window, each given as (N, C, cells that exist)."""
+    results = [(index, reduce(window)) for index, window in windows(f64(x), kernel_size, stride, pads)]
+    counts = [last + 1 for last in results[-1][0]]
+    out = np.empty((*x.shape[:2], *counts))
+    for index, result in results:
+        out[(..., *index)] = result
+    return out
+
+
+def max_pool(x, kernel_size, stride, pads):
+    """Keras' max pooling: NaN is passed over, and nothing is below the lowest finite float32."""
+    lowest = f64(np.finfo(np.float32).min)
+    return pool(x, kernel_size, stride, pads, lambda window: np.fmax.reduce(window, axis=-1, initial=lowest))
+
+
+def avg_pool(x, kernel_size, stride, pads, count_include_pad):
+    """Mean of every window; absent cells count as zeros, or not at all."""
+    full = math.prod(kernel_size)
+    return pool(
+        x, kernel_size, stride, pads, lambda window: window.sum(-1) / (full if count_include_pad else window.shape[-1])
+    )
+
+
+# --- normalisation and matrix products -------------------------------------------------------------------------------
+
+
+def batch_norm(x, weight, bias, mean, variance, eps):
+    """Normalise (N, C, ...) by given statistics."""
+    weight, bias, mean, variance = (f64(v).reshape(-1, *[1] * (x.ndim - 2)) for v in (weight, bias, mean, variance))
+    return (f64(x) - mean) / np.sqrt(variance + eps) * weight + bias
+
+
+def layer_norm(x, weight, bias, eps):
+    """Normalise over the last axes, as many as the weight has."""
+    axes = tuple(range(-np.ndim(weight), 0))
+    x = f64(x)
+    mean = x.mean(axes, keepdims=True)
+    return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps) * f64(weight) + f64(bias)
+
+
+def linear(x, weight, bias):
+    """Weigh and sum the last axis."""
+    return np.einsum("...i,oi->...o", f64(x), f64(weight)) + f64(bias)
+
+
+# --- activations -----------------------------------------------------------------------------------------------------
+
+
+def relu(x, max_value, negative_slope, threshold):
+    """Keras' relu, written as its documentation's cases; NaN as its code has it."""
+    x = f64(x)
+    below = x <= threshold if threshold else x < 0
+    y = np.where(below, negative_slope * np.where(below, x - threshold, 0), np.minimum(x, max_value))
+    return np.where(np.isnan(x), 0.0 if threshold and not negative_slope else np.nan, y)
+
+
+def sigmoid(x):
+    return np.exp(-np.logaddexp(0, -f64(x)))
+
+
+def softplus(x):
+    return np.logaddexp(0, f64(x))
+
+
+def elu(x, alpha):
+    return np.where(f64(x) > 0, f64(x), alpha * np.expm1(np.minimum(f64(x), 0)))
+
+
+def gelu(x):
+    return f64(x) * 0.5 * np.vectorize(math.erfc, otypes=[float])(-f64(x) / math.sqrt(2))
+
+
+def gelu_tanh(x):
+    x = f64(x)
+    return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+
+
+def softmax(x, axis):
+    x = f64(x)
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def log_softmax(x, axis):
+    x = f64(x) - f64(x).max(axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+def sparsemax(x, axis):
+    """Project every line onto the simplex by bisection for the tau with sum(max(x - tau, 0)) = 1."""
+    x = np.moveaxis(f64(x), axis, -1)
+    low, high = x.max(-1, keepdims=True) - 1, x.max(-1, keepdims=True)
+    for _ in range(100):
+        middle = (low + high) / 2
+        too_small = np.maximum(x - middle, 0).sum(-1, keepdims=True) > 1
+        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
+    return np.moveaxis(np.maximum(x - high, 0), -1, axis)
+
+
+def glu(x, axis):
+    first, second = np.split(f64(x), 2, axis)
+    return first * sigmoid(second)
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+def upsample(x, scale_factor, mode):
+    """Repeat cells, or interpolate between their centres, one axis after the other."""
+    x = f64(x)
+    for axis, factor in enumerate(scale_factor, start=2):
+        size = x.shape[axis]
+        if mode == "nearest":
+            x = np.repeat(x, factor, axis)
+        else:
+            places, centres = (np.arange(size * factor) + 0.5) / factor, np.arange(size) + 0.5
+            weights = np.stack([np.interp(places, centres, unit) for unit in np.eye(size)])
+            x = np.moveaxis(np.tensordot(x, weights, (axis, 0)), -1, axis)
+    return x
+
+
+# --- tolerance of single functions -----------------------------------------------------------------------------------
+
+
+def ulps(count, wanted):
+    """Bound of so many units in the last place of float32 at each value wanted.
+
+    A result within k roundings (each a relative 2**-24) is within k ulps: an ulp is 2**-24 to 2**-23 of its number.
+    """
+    finite = np.where(np.isfinite(wanted), np.abs(wanted), 0)
+    return count * np.spacing(np.minimum(finite, np.finfo(np.float32).max).astype(np.float32)).astype(np.float64)
+
+
+def overflow(wanted):
+    """Give values beyond float32 as the infinities they become."""
+    largest = f64(np.finfo(np.float32).max)
+    return np.where(np.abs(wanted) > largest, np.copysign(np.inf, wanted), wanted)
