@@ -1,0 +1,45 @@
+"""Normalisation kernels, float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from jit_kernels._jit import kernel
+
+
+@kernel("void(f4[:,:,::1], f4[::1], f4[::1], f4[::1], f4[:,:,::1])")
+def batch_norm_f32(x: Any, mean: Any, factor: Any, bias: Any, out: Any) -> None:
+    """``(x - mean) * factor + bias`` of ``x`` (N, C, cells), with a number each for every channel (C,).
+
+    Writes ``out`` (N, C, cells).  Parallel axis: planes, N * C.
+    """
+    batch, channels, cells = x.shape
+    for plane in prange(batch * channels):
+        n, c = plane // channels, plane % channels
+        for cell in range(cells):
+            out[n, c, cell] = (x[n, c, cell] - mean[c]) * factor[c] + bias[c]
+
+
+@kernel("void(f4[:,::1], f4[::1], f4[::1], f8, f4[:,::1])")
+def layer_norm_f32(x: Any, weight: Any, bias: Any, eps: Any, out: Any) -> None:
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` of each row of ``x`` (rows, size).
+
+    ``weight`` and ``bias`` are (size,).  Two passes over a row, then the result, all in float64: the cells nearly
+    cancel against the mean where it is large.  Writes ``out`` (rows, size).  Parallel axis: rows.
+    """
+    rows, size = x.shape
+    for row in prange(rows):
+        total = 0.0
+        for i in range(size):
+            total += np.float64(x[row, i])
+        mean = total / size
+        squares = 0.0
+        for i in range(size):
+            difference = np.float64(x[row, i]) - mean
+            squares += difference * difference
+        factor = 1.0 / np.sqrt(squares / size + eps)
+        for i in range(size):
+            out[row, i] = (np.float64(x[row, i]) - mean) * factor * np.float64(weight[i]) + np.float64(bias[i])
