@@ -1,0 +1,166 @@
+"""Checkpoints: a graph with its weights as one JSON file, or as one JSON file and a safetensors file beside it.
+
+Nothing else in the package opens a checkpoint.  The format is described in ``docs/checkpoint.md``.
+
+::
+
+    strict.py      bytes -> JSON values, with the limits that hostile documents meet
+    tensors.py     weights <-> bytes, base64, safetensors, digests
+    decode.py      JSON values -> Graph        earlier.py   the same for format v1
+    encode.py      Graph -> JSON lines         document.py  what both sides share
+    files.py       bounded reading, atomic writing
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from keydnn.checkpoint import decode, earlier, encode, files, tensors
+from keydnn.checkpoint.document import FORMAT, JSON, Checkpoint
+from keydnn.checkpoint.strict import STRUCTURE_LIMIT, Spot, parse, show
+from keydnn.errors import CheckpointError
+from keydnn.graph import Graph
+from keydnn.modules.base import Array, choice
+
+__all__ = ["FORMAT", "JSON", "Checkpoint", "read", "write"]
+
+DOCUMENT_LIMIT = tensors.WEIGHTS_LIMIT // 3 * 4 + 4 * STRUCTURE_LIMIT  # all weights in base64, and room for the rest
+
+
+def write(
+    graph: Graph,
+    path: str | os.PathLike[str],
+    *,
+    weights: Literal["inline", "sidecar"] = "inline",
+    source: Mapping[str, JSON] | None = None,
+) -> None:
+    """Write a graph and its weights; the same graph gives the same bytes on every machine.
+
+    Whatever interrupts it, the file holds either what it held before or the whole new checkpoint.  Two processes must
+    not write the same checkpoint with a sidecar at the same time.
+
+    Parameters
+    ----------
+    graph
+        The graph; every module has its weights.
+    path
+        The JSON file; replaced if it exists.
+    weights
+        ``"inline"``: base64 in the JSON file.  ``"sidecar"``: in a file of the same name that ends in
+        ``.safetensors``, which is a third smaller and read faster.
+    source
+        What is known about where the model came from, as JSON.
+
+    Raises
+    ------
+    MissingWeightsError
+        A module has no weights.
+    CheckpointError
+        A file cannot be written, or the graph holds what checkpoints cannot.
+    """
+    choice("weights", weights, ("inline", "sidecar"))
+    path = Path(path)
+    if not path.name:
+        raise CheckpointError(f"{path}: is a folder; give the name of the JSON file to write, such as model.json")
+    arrays = encode.named_tensors(graph)
+    if weights == "sidecar":
+        _write_with_sidecar(graph, path, arrays, source)
+        return
+    document = encode.describe(str(path), graph, source, arrays, None)
+    _put(path, encode.lines(document, arrays))
+
+
+def _write_with_sidecar(
+    graph: Graph, path: Path, arrays: Mapping[str, Array], source: Mapping[str, JSON] | None
+) -> None:
+    """Write two files as if at one stroke.
+
+    Both cannot be renamed at once.  So the new sidecar is put under a pending name first, where it disturbs nothing;
+    then the new JSON file takes the place of the old one, and from this moment on the new checkpoint holds, because
+    readers look under the pending name as well; last, the sidecar gets its name.
+    """
+    sidecar = path.with_suffix(".safetensors")
+    if sidecar == path:
+        raise CheckpointError(f"{path}: is the name of the sidecar itself; give the JSON file a name ending in .json")
+    data = tensors.pack(arrays)
+    digest = hashlib.sha256(data).hexdigest()
+    pending = path.with_name(tensors.pending_name(sidecar.name, digest))
+    names = {"file": sidecar.name, "sha256": digest}
+    document = encode.describe(str(path), graph, source, arrays, names)
+    needed = os.path.lexists(pending)  # an earlier, interrupted write of the same weights may still rely on it
+    staged = files.stage(path, encode.lines(document, {}))
+    try:
+        _put(pending, [data])
+        files.put(staged, path)
+    except BaseException:
+        # Where the staged file is gone, it stands at its place already, and needs the pending one.
+        if files.remove(staged) and not needed:
+            files.remove(pending)
+        raise
+    files.flush_folder(path)
+    files.rename(pending, sidecar)
+
+
+def _put(path: Path, chunks: Iterable[bytes]) -> None:
+    staged = files.stage(path, chunks)
+    try:
+        files.put(staged, path)
+    except BaseException:
+        files.remove(staged)
+        raise
+    files.flush_folder(path)
+
+
+def read(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint of this format or the earlier one; nothing in it is trusted.
+
+    Parameters
+    ----------
+    path
+        The JSON file.  A sidecar must lie in the same folder.
+
+    Raises
+    ------
+    CheckpointError
+        The file is no checkpoint, or is damaged, was edited, or does not make a model.
+    MissingWeightsError
+        A module's weights are not there.
+    """
+    path = Path(path)
+    root = parse(str(path), files.read_bounded(path, DOCUMENT_LIMIT))
+    form = _format(root)
+    if form.value == earlier.FORMAT:
+        return earlier.read(root)
+    structure = decode.read_structure(root)
+    if structure.sidecar is None:
+        arrays = decode.inline_tensors(structure)
+    else:
+        name, digest = structure.sidecar["file"], structure.sidecar["sha256"].digest()
+        arrays = tensors.read_sidecar(path.parent, name, digest, structure.shapes)
+    return decode.assemble(structure, arrays)
+
+
+def _format(root: Spot) -> Spot:
+    """Find the document's format marker; say what the document is if it has none."""
+    keys = root.value if isinstance(root.value, dict) else {}
+    if "format" not in keys:
+        if "class_name" in keys and "config" in keys:
+            raise CheckpointError(
+                f"{root.file}: is a Keras architecture without weights (model.to_json()) and no checkpoint; "
+                "convert the Keras file that has the weights: keydnn convert --src ... --dst ..."
+            )
+        raise CheckpointError(
+            f"{root.file}: is JSON but no checkpoint: it has no format marker; "
+            "give a file that keydnn convert --src ... --dst ... wrote"
+        )
+    form = root.entries()["format"]
+    if form.text() not in (FORMAT, earlier.FORMAT):
+        raise CheckpointError(
+            f"{root.file}: format: {show(form.value)} is unknown; this KeyDNN reads {FORMAT} and {earlier.FORMAT}; "
+            "update KeyDNN, or convert the Keras model again (keydnn convert --src ... --dst ...)"
+        )
+    return form
