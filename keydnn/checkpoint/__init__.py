@@ -8,17 +8,18 @@ Nothing else in the package opens a checkpoint.  The format is described in ``do
     tensors.py     weights <-> bytes, base64, safetensors, digests
     decode.py      JSON values -> Graph        earlier.py   the same for format v1
     encode.py      Graph -> JSON lines         document.py  what both sides share
-    files.py       bounded reading, atomic writing
+    files.py       bounded reading (writing is keydnn.atomic's)
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from keydnn import atomic
 from keydnn.checkpoint import decode, earlier, encode, files, tensors
 from keydnn.checkpoint.document import FORMAT, JSON, Checkpoint
 from keydnn.checkpoint.strict import STRUCTURE_LIMIT, Spot, parse, show
@@ -64,14 +65,16 @@ def write(
     """
     choice("weights", weights, ("inline", "sidecar"))
     path = Path(path)
-    if not path.name:
-        raise CheckpointError(f"{path}: is a folder; give the name of the JSON file to write, such as model.json")
+    if not path.name or "\0" in path.name:
+        raise CheckpointError(
+            f"{str(path)!r}: is no file name; give the name of the JSON file to write, such as model.json"
+        )
     arrays = encode.named_tensors(graph)
     if weights == "sidecar":
         _write_with_sidecar(graph, path, arrays, source)
         return
     document = encode.describe(str(path), graph, source, arrays, None)
-    _put(path, encode.lines(document, arrays))
+    atomic.replace_file(path, encode.lines(document, arrays), CheckpointError)
 
 
 def _write_with_sidecar(
@@ -92,27 +95,17 @@ def _write_with_sidecar(
     names = {"file": sidecar.name, "sha256": digest}
     document = encode.describe(str(path), graph, source, arrays, names)
     needed = os.path.lexists(pending)  # an earlier, interrupted write of the same weights may still rely on it
-    staged = files.stage(path, encode.lines(document, {}))
+    staged = atomic.stage(path, encode.lines(document, {}), CheckpointError)
     try:
-        _put(pending, [data])
-        files.put(staged, path)
+        atomic.replace_file(pending, [data], CheckpointError)
+        atomic.put(staged, path, CheckpointError)
     except BaseException:
         # Where the staged file is gone, it stands at its place already, and needs the pending one.
-        if files.remove(staged) and not needed:
-            files.remove(pending)
+        if atomic.remove(staged) and not needed:
+            atomic.remove(pending)
         raise
-    files.flush_folder(path)
+    atomic.flush_folder(path, CheckpointError)
     files.rename(pending, sidecar)
-
-
-def _put(path: Path, chunks: Iterable[bytes]) -> None:
-    staged = files.stage(path, chunks)
-    try:
-        files.put(staged, path)
-    except BaseException:
-        files.remove(staged)
-        raise
-    files.flush_folder(path)
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:

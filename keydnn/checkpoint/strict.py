@@ -191,7 +191,9 @@ def _check_structure(root: Spot, data: bytes) -> None:
     """Bound the depth and what the parser would have to build, before it builds it."""
     if data.count(b'"') > 2 * TEXT_LIMIT:
         root.fail(f"holds more than {TEXT_LIMIT} pieces of text")
-    pieces = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+    if b"\\" in data:  # takes the escapes of quotes out, and before that the backslashes that are escaped themselves
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    pieces = data.split(b'"')
     outside = b"".join(pieces[::2])
     del pieces
     if len(outside) > STRUCTURE_LIMIT:
