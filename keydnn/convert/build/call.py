@@ -1,0 +1,272 @@
+"""One call of a Keras layer, as its builder sees it: options to read, inputs, weights, modules to emit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from keydnn.convert.build.weights import WeightReader
+from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.read.record import Layer, TensorRef, refs_in
+from keydnn.errors import KerasFileError
+from keydnn.graph import Origin
+from keydnn.modules.base import Array, Module, Shape, shape_text
+from keydnn.modules.shape import Permute
+from keydnn.strict_json import Json
+
+# Options that say nothing about inference: training, randomness, naming, and shapes that the graph has anyway.
+IGNORED = {
+    "name", "trainable", "dtype", "seed", "batch_input_shape", "batch_shape", "build_config", "input_dtype",
+    "input_dim", "input_length", "shared_object_id", "module", "registered_name", "sparse", "ragged",
+}  # fmt: skip
+IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_quantizer")
+CHANNELS_LAST = 'channels_last="transpose"'
+
+
+class Value:
+    """A value of the graph while it is being built: its name and shape."""
+
+    def __init__(self, name: str, shape: Shape) -> None:
+        self.name, self.shape = name, shape
+
+
+class Sink(Protocol):
+    """Where a call's modules go (see ``assemble.py``)."""
+
+    def emit(self, name: str, module: Module, inputs: Sequence[Value], origin: Origin, *, layout: bool) -> Value:
+        """Add a node; ``layout`` marks a Permute that the layout pass may move."""
+
+
+class Blocked(Exception):  # noqa: N818  # it is a way out, not an error
+    """A layer above could not be built, so this one has no input; its options have been checked all the same."""
+
+
+class LayerCall:
+    """One call of one layer.
+
+    A builder reads all options first, then takes the inputs, then the weights, then emits modules.  An option that it
+    does not read, and that is not known to be irrelevant, is refused when the inputs are taken.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        number: int,
+        values: Mapping[TensorRef, Value | None],
+        version: tuple[int, ...],
+        weights: WeightReader,
+        notes: Notes,
+        sink: Sink,
+    ) -> None:
+        self.name, self.class_name, self.version = layer.name, layer.class_name, version
+        self.refused = False
+        self._layer, self._number, self._values = layer, number, values
+        self._weights, self._notes, self._sink = weights, notes, sink
+        self._read: set[str] = set()
+
+    # --- options ------------------------------------------------------------------------------------------------------
+
+    def option(self, key: str, default: Json = None) -> Json:
+        """Give an option of the configuration as it is."""
+        self._read.add(key)
+        return self._layer.config.get(key, default)
+
+    def integer(self, key: str, default: int | None = None, least: int = 1) -> int:
+        """Give an option that is an integer."""
+        value = self.option(key, default)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if type(value) is not int or value < least:
+            self.refuse(key, f"an integer >= {least} is expected")
+            return least
+        return value
+
+    def integers(self, key: str, axes: int, default: Json = None, least: int = 1) -> tuple[int, ...]:
+        """Give an option that is one integer, or one an axis."""
+        value = self.option(key, default)
+        values = value if isinstance(value, list) else [value] * axes
+        if len(values) != axes or any(type(item) is not int or item < least for item in values):
+            self.refuse(key, f"{axes} integers >= {least} are expected")
+            return (least,) * axes
+        return tuple(values)
+
+    def number(self, key: str, default: float) -> float:
+        """Give an option that is a number."""
+        value = self.option(key, default)
+        if isinstance(value, dict):  # Keras 2 writes NumPy scalars as {"type": "ndarray", "value": 0.3}
+            value = value.get("value")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.refuse(key, "a number is expected")
+            return default
+        return float(value)
+
+    def boolean(self, key: str, default: bool) -> bool:
+        """Give an option that is true or false (also 1 or 0, as old files have it)."""
+        value = self.option(key, default)
+        if value not in (True, False):
+            self.refuse(key, "true or false is expected")
+            return default
+        return bool(value)
+
+    def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
+        """Give an option that is one of some words; any other value is refused."""
+        value = self.option(key, default)
+        if value not in choices:
+            self.refuse(key, f"only {', '.join(map(repr, choices))}")
+            return default
+        return str(value)
+
+    def ignore(self, *keys: str) -> None:
+        """Say that options of this class do not matter for inference."""
+        self._read.update(keys)
+
+    def require(self, key: str, default: Json, *allowed: Json) -> None:
+        """Refuse an option unless it has a value at which it does nothing."""
+        if self.option(key, default) not in (default, *allowed):
+            self.refuse(key, f"only {key}={default!r} is supported")
+
+    def refuse(self, key: str, why: str) -> None:
+        """Take down that an option has a value which nothing can allow."""
+        self.refused = True
+        message = f"Unsupported Keras layer: {self.class_name} with {key}={self._layer.config.get(key)!r}"
+        self._notes.obstacle(self.name, self.class_name, message[:200], f"{key}={self._layer.config.get(key)!r} ({why})")
+
+    def rewrite(self, what: str) -> None:
+        """Take down a lossless rewrite of this layer."""
+        self._notes.rewrite(self.name, self.class_name, what)
+
+    # --- inputs -------------------------------------------------------------------------------------------------------
+
+    def inputs(self) -> list[Value]:
+        """Give the values this call reads; options must have been read before."""
+        self._refuse_unread()
+        self._refuse_keywords()
+        refs = list(refs_in(self._layer.calls[self._number].args))
+        values = [self._values.get(ref) for ref in refs]
+        known = [value for value in values if value is not None]
+        if self.refused or len(known) != len(values):
+            raise Blocked
+        return known
+
+    def input(self, rank: int | None = None) -> Value:
+        """Give the only value this call reads, of a rank if one is named."""
+        values = self.inputs()
+        if len(values) != 1:
+            raise KerasFileError(f"layer {self.name!r} ({self.class_name}) takes one input, but has {len(values)}")
+        (value,) = values
+        if rank is not None and len(value.shape) != rank:
+            raise KerasFileError(
+                f"layer {self.name!r} ({self.class_name}) takes an input of rank {rank}, got {shape_text(value.shape)}"
+            )
+        return value
+
+    def size(self, value: Value, axis: int) -> int:
+        """Give the size of an axis that must be known, because weights depend on it."""
+        size = value.shape[axis]
+        if size is None:
+            raise KerasFileError(
+                f"layer {self.name!r} ({self.class_name}): the size of axis {axis} of its input "
+                f"{shape_text(value.shape)} is not in the file"
+            )
+        return size
+
+    def _refuse_unread(self) -> None:
+        for key, value in self._layer.config.items():
+            if key not in self._read and key not in IGNORED and not key.endswith(IGNORED_ENDINGS) and value is not None:
+                self.refuse(key, "an option that KeyDNN does not know")
+
+    def _refuse_keywords(self) -> None:
+        for key, value in self._layer.calls[self._number].kwargs.items():
+            if value in (None, False) or (key == "training" and not value):
+                continue
+            self.refused = True
+            message = f"Unsupported Keras layer: {self.class_name} called with {key}={value!r}"
+            self._notes.obstacle(self.name, self.class_name, message[:200], f"called with {key}={value!r}")
+
+    # --- weights and modules ------------------------------------------------------------------------------------------
+
+    def weights(self, **shapes: tuple[int, ...] | None) -> list[Array]:
+        """Read weights.
+
+        Parameters
+        ----------
+        shapes
+            Expected shape by name, in the order in which Keras creates them; None where there is none.
+
+        Returns
+        -------
+        list of float32 arrays, without those that are None.
+        """
+        return self._weights.take({name: shape for name, shape in shapes.items() if shape is not None})
+
+    def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
+        """Add a module to the graph; all but a layer's last one name the part they are."""
+        return self._sink.emit(self._node_name(part), module, inputs, self._origin, layout=False)
+
+    def identity(self, value: Value) -> Value:
+        """Say that the layer does nothing."""
+        self.rewrite("does nothing at inference; left out")
+        return value
+
+    def _node_name(self, part: str) -> str:
+        name = f"{self.name}@{self._number}" if self._number else self.name
+        return f"{name}.{part}" if part else name
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin(self.name, self.class_name)
+
+    # --- layout -------------------------------------------------------------------------------------------------------
+
+    def channels_last(self) -> bool:
+        """Read ``data_format``, and take channels_last down as an obstacle unless it is allowed."""
+        last = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_last"
+        if last:
+            self._say_channels_last("data_format='channels_last'")
+        return last
+
+    def _say_channels_last(self, found: str) -> None:
+        if not self._notes.options.channels_last:
+            message = f"Keras {self.class_name} with {found} is not supported in Phase 1"
+            self._notes.obstacle(self.name, self.class_name, message, found, CHANNELS_LAST)
+        self.rewrite("computed with channels first")
+
+    def channel_axis_first(self, value: Value, axis: int, option: str) -> Value:
+        """Give a value with an axis moved to position 1; any but 1 counts as channels_last."""
+        if axis == 1:
+            return value
+        self._say_channels_last(option)
+        return self.permute(value, _to_front(len(value.shape), axis), "channels_first")
+
+    def channel_axis_back(self, value: Value, axis: int) -> Value:
+        """Undo :meth:`channel_axis_first`."""
+        if axis == 1:
+            return value
+        return self.permute(value, _inverse(_to_front(len(value.shape), axis)), "channels_last")
+
+    def to_channels_first(self, value: Value, last: bool) -> Value:
+        """Give a value with its last axis moved to position 1, if it is the channel axis."""
+        axis = len(value.shape) - 1
+        return self.permute(value, _to_front(len(value.shape), axis), "channels_first") if last and axis > 1 else value
+
+    def to_channels_last(self, value: Value, last: bool) -> Value:
+        """Undo :meth:`to_channels_first`."""
+        axis = len(value.shape) - 1
+        if not last or axis < 2:
+            return value
+        return self.permute(value, _inverse(_to_front(len(value.shape), axis)), "channels_last")
+
+    def permute(self, value: Value, order: tuple[int, ...], part: str) -> Value:
+        """Emit a Permute that the layout pass may move, or drop against its inverse."""
+        module = Permute(order)
+        return self._sink.emit(self._node_name(part), module, [value], self._origin, layout=True)
+
+
+def _to_front(rank: int, axis: int) -> tuple[int, ...]:
+    return (0, axis, *(other for other in range(1, rank) if other != axis))
+
+
+def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.argsort(order))

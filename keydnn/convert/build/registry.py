@@ -1,0 +1,50 @@
+"""Which Keras classes can be built, and by which function.  The only table of layers; every slice adds its own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keydnn.convert.build.call import LayerCall, Value
+from keydnn.errors import ParameterError
+
+Build = Callable[[LayerCall], Value]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How a Keras class is built.
+
+    Attributes
+    ----------
+    class_name
+        Keras' name of the class.
+    build
+        Called once for every call of a layer.
+    fused_activation
+        Whether the class applies its ``activation`` option last, so that it can be unfused.
+    stem
+        The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
+    """
+
+    class_name: str
+    build: Build
+    fused_activation: bool
+    stem: str
+
+
+BUILDERS: dict[str, Builder] = {}
+
+
+def builds(*class_names: str, fused_activation: bool = False) -> Callable[[Build], Build]:
+    """Register a function as the builder of one or more Keras classes."""
+
+    def register(build: Build) -> Build:
+        stem = build.__module__.rpartition(".")[2]
+        for class_name in class_names:
+            if class_name in BUILDERS:
+                raise ParameterError(f"two builders for the Keras class {class_name}")
+            BUILDERS[class_name] = Builder(class_name, build, fused_activation, stem)
+        return build
+
+    return register

@@ -1,0 +1,85 @@
+"""From stored tensors to the arrays a builder asks for: by name, in order, of the shape the configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.read.record import Layer, StoredTensor
+from keydnn.errors import KerasFileError, MissingWeightsError
+from keydnn.modules.base import Array
+
+FLOATS = {"float16", "float32", "float64"}
+# Names that a weight has had; the first is the one builders ask for.
+ALIASES = {
+    "depthwise_kernel": ("depthwise_kernel", "kernel"),
+    "moving_variance": ("moving_variance", "moving_var"),
+}
+
+
+class WeightReader:
+    """The weights of one layer; each is read once, however often the layer is called."""
+
+    def __init__(self, layer: Layer, notes: Notes) -> None:
+        self._layer, self._notes = layer, notes
+        self._arrays: dict[str, Array] = {}
+        self._used: set[int] = set()
+
+    def take(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Array]:
+        """Give float32 arrays of the shapes named, which are compared with the file's before anything is read.
+
+        Raises
+        ------
+        MissingWeightsError
+            The file has no such weight.
+        KerasFileError
+            It has one of another shape or of no floating type.
+        """
+        if not set(shapes) <= set(self._arrays):
+            found = self._find(shapes)
+            for name, tensor in found.items():
+                self._check(name, tensor, shapes[name])
+            for name, tensor in found.items():
+                self._arrays[name] = self._read(tensor)
+        return [self._arrays[name] for name in shapes]
+
+    def unused(self) -> list[StoredTensor]:
+        """Give the stored tensors that no builder has asked for."""
+        return [tensor for tensor in self._layer.weights if id(tensor) not in self._used]
+
+    def _find(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, StoredTensor]:
+        """Find each weight by its role, or, in files that only count, by its place."""
+        stored = self._layer.weights
+        found: dict[str, StoredTensor] = {}
+        by_place = all(tensor.role is None for tensor in stored)
+        for place, name in enumerate(shapes):
+            if by_place:
+                matches = list(stored[place : place + 1])
+            else:
+                matches = [tensor for tensor in stored if tensor.role in ALIASES.get(name, (name,))]
+            if len(matches) != 1:
+                have = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in stored) or "nothing"
+                what = f"{name} of shape {shapes[name]}"
+                raise MissingWeightsError(
+                    f"No weights found for module {self._layer.class_name} (layer {self._layer.name!r}): {what}; "
+                    f"the file has {have}"
+                )
+            found[name] = matches[0]
+        self._used.update(id(tensor) for tensor in found.values())
+        return found
+
+    def _check(self, name: str, tensor: StoredTensor, shape: tuple[int, ...]) -> None:
+        where = f"layer {self._layer.name!r} ({self._layer.class_name}): {name} ({tensor.name})"
+        if tensor.shape != shape:
+            raise KerasFileError(f"{where} has shape {tensor.shape} in the file, but its configuration says {shape}")
+        if tensor.dtype not in FLOATS:
+            raise KerasFileError(f"{where} is {tensor.dtype}; only floating weights are supported")
+        if tensor.dtype == "float64":
+            self._notes.rewrite(self._layer.name, self._layer.class_name, f"{name} rounded from float64 to float32")
+
+    def _read(self, tensor: StoredTensor) -> Array:
+        array = np.ascontiguousarray(tensor.read(), dtype=np.float32).reshape(tensor.shape)
+        array.flags.writeable = False
+        return array
