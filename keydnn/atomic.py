@@ -49,7 +49,7 @@ def put(temporary: Path, path: Path, error: type[KeyDNNError]) -> None:
     """Move a staged file to its place: what was there is replaced at one stroke, or untouched."""
     try:
         os.replace(temporary, path)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:
         raise _cannot_write(path, problem, error) from problem
 
 

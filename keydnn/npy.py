@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,16 @@ def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool
     try:
         read = np.lib.format.read_array_header_2_0 if wide else np.lib.format.read_array_header_1_0
         shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
-    except (ValueError, TypeError, SyntaxError, KeyError, EOFError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        KeyError,
+        EOFError,
+        RecursionError,
+        MemoryError,
+        tokenize.TokenError,
+    ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: damaged .npy header: {reason}") from None
     if dtype.hasobject or dtype.kind not in "fiub" or not dtype.itemsize:

@@ -4,7 +4,7 @@ Nothing else in the package opens a checkpoint.  The format is described in ``do
 
 ::
 
-    strict.py      bytes -> JSON values, with the limits that hostile documents meet
+    spot.py        a JSON value that knows its path, for errors that name the place
     tensors.py     weights <-> bytes, base64, safetensors, digests
     decode.py      JSON values -> Graph        earlier.py   the same for format v1
     encode.py      Graph -> JSON lines         document.py  what both sides share
@@ -22,10 +22,11 @@ from typing import Literal
 from keydnn import atomic
 from keydnn.checkpoint import decode, earlier, encode, files, tensors
 from keydnn.checkpoint.document import FORMAT, JSON, Checkpoint
-from keydnn.checkpoint.strict import STRUCTURE_LIMIT, Spot, parse, show
+from keydnn.checkpoint.spot import Spot, parse, show
 from keydnn.errors import CheckpointError
 from keydnn.graph import Graph
 from keydnn.modules.base import Array, choice
+from keydnn.strict_json import STRUCTURE_LIMIT
 
 __all__ = ["FORMAT", "JSON", "Checkpoint", "read", "write"]
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keydnn.checkpoint import strict, tensors
+from keydnn.checkpoint import tensors
 from keydnn.checkpoint.document import JSON, Checkpoint, metadata_digest, plain, text_of
-from keydnn.checkpoint.strict import Spot, show
+from keydnn.checkpoint.spot import RANK_LIMIT, WAY_OUT, Spot, show
 from keydnn.errors import KeyDNNError, MissingWeightsError
 from keydnn.graph import Graph, Input, Node, Origin, Output
 from keydnn.modules import MODULE_TYPES, Module
 from keydnn.modules.base import Array
+from keydnn.strict_json import clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,8 @@ def read_structure(root: Spot) -> Structure:
 def _read_input(spot: Spot) -> Input:
     given = spot.members("name", "shape")
     shape: list[int | None] = [None if size.value is None else size.integer(1) for size in given["shape"].items()]
-    if len(shape) > strict.RANK_LIMIT:
-        given["shape"].fail(f"has {len(shape)} axes; at most {strict.RANK_LIMIT} are possible")
+    if len(shape) > RANK_LIMIT:
+        given["shape"].fail(f"has {len(shape)} axes; at most {RANK_LIMIT} are possible")
     return Input(given["name"].text(), tuple(shape))
 
 
@@ -171,8 +172,8 @@ def _read_entries(
 
 def missing_weights(weights: Spot, module: Module | str, reason: str) -> MissingWeightsError:
     """Make the error for a module whose tensors a checkpoint lacks."""
-    text = strict.clip(f"No weights found for module {module}", 300)
-    return MissingWeightsError(f"{text}: {weights.file}: {weights.path}: {reason}; {strict.WAY_OUT}")
+    text = clip(f"No weights found for module {module}", 300)
+    return MissingWeightsError(f"{text}: {weights.file}: {weights.path}: {reason}; {WAY_OUT}")
 
 
 def assemble(structure: Structure, arrays: Mapping[str, Array]) -> Checkpoint:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from keydnn.checkpoint import strict
-from keydnn.checkpoint.strict import Spot
+from keydnn.checkpoint.spot import Spot
 from keydnn.errors import CheckpointError
 from keydnn.graph import Graph
+from keydnn.strict_json import DEPTH_LIMIT, clip
 
 FORMAT = "keydnn.json.ckpt.v2"
 
@@ -58,8 +58,8 @@ def text_of(value: Any) -> str:
 
 def plain(spot: Spot, value: Any, depth: int = 0) -> Any:
     """Give a value as JSON has it, tuples as lists; CheckpointError if JSON has no such value."""
-    if depth > strict.DEPTH_LIMIT:
-        cannot_hold(spot, f"it is nested deeper than {strict.DEPTH_LIMIT}")
+    if depth > DEPTH_LIMIT:
+        cannot_hold(spot, f"it is nested deeper than {DEPTH_LIMIT}")
     if value is None or type(value) in (bool, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -77,4 +77,4 @@ def plain(spot: Spot, value: Any, depth: int = 0) -> Any:
 
 def cannot_hold(spot: Spot, problem: str) -> NoReturn:
     """Raise CheckpointError for what a graph has and a checkpoint cannot."""
-    raise CheckpointError(f"{spot.file}: a checkpoint cannot hold {strict.clip(spot.path, 200)}: {problem}")
+    raise CheckpointError(f"{spot.file}: a checkpoint cannot hold {clip(spot.path, 200)}: {problem}")

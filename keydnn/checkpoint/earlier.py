@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from keydnn.checkpoint import decode, tensors
 from keydnn.checkpoint.document import Checkpoint
-from keydnn.checkpoint.strict import Spot, show
+from keydnn.checkpoint.spot import Spot, show
 from keydnn.errors import CheckpointError
 from keydnn.graph import Input, Node, Output
 from keydnn.modules import MODULE_TYPES, Module

@@ -8,7 +8,7 @@ from typing import Any
 from keydnn.checkpoint import tensors
 from keydnn.checkpoint.decode import read_structure
 from keydnn.checkpoint.document import FORMAT, JSON, cannot_hold, metadata_digest, plain, text_of
-from keydnn.checkpoint.strict import WAY_OUT, Spot, parse
+from keydnn.checkpoint.spot import WAY_OUT, Spot, parse
 from keydnn.errors import CheckpointError
 from keydnn.graph import Graph
 from keydnn.modules import MODULE_TYPES

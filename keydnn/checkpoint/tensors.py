@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keydnn.checkpoint import files, strict
-from keydnn.checkpoint.strict import Spot
+from keydnn.checkpoint import files
+from keydnn.checkpoint.spot import WAY_OUT, Spot, parse, show
 from keydnn.errors import CheckpointError
 from keydnn.modules.base import Array
+from keydnn.strict_json import STRUCTURE_LIMIT
 
 DTYPE = "<f4"
 WEIGHTS_LIMIT = 4 << 30  # bytes: 1.07e9 weights, seven times VGG16; what a checkpoint may make a reader allocate
@@ -105,12 +106,12 @@ def read_sidecar(folder: Path, name: Spot, wanted_digest: str, shapes: Mapping[s
     problem: CheckpointError | None = None
     for path in (folder / name.text(), folder / pending_name(name.text(), wanted_digest)):
         try:
-            buffer = files.read_beside(path, 8 + total, 8 + total + strict.STRUCTURE_LIMIT)
+            buffer = files.read_beside(path, 8 + total, 8 + total + STRUCTURE_LIMIT)
             if hashlib.sha256(buffer.data).hexdigest() == wanted_digest:
                 return _unpack(str(path), buffer, shapes)
             raise CheckpointError(
                 f"{path}: its SHA-256 is not the one that {name.file} gives: it belongs to another checkpoint, or is "
-                f"damaged; put the right one there, or {strict.WAY_OUT.partition('; ')[2]}"
+                f"damaged; put the right one there, or {WAY_OUT.partition('; ')[2]}"
             )
         except CheckpointError as error:
             problem = problem or error
@@ -123,7 +124,7 @@ def check_name(name: Spot) -> None:
     text = name.text()
     plain = text.isprintable() and not set(text) & set('/\\:"*?<>|') and text not in ("", ".", "..")
     if not plain or not text.endswith(".safetensors") or len(text.encode()) > 255:
-        name.fail(f"must be the bare name of a .safetensors file in the same folder, got {strict.show(text)}")
+        name.fail(f"must be the bare name of a .safetensors file in the same folder, got {show(text)}")
 
 
 def pending_name(name: str, sidecar_digest: str) -> str:
@@ -141,18 +142,18 @@ def _unpack(file: str, buffer: files.Buffer, shapes: Mapping[str, Sizes]) -> dic
     length = int.from_bytes(buffer[:8].tobytes(), "little")
     if length + 8 + total != buffer.size or length % _ALIGNMENT:
         raise CheckpointError(f"{file}: its header of {length} bytes and its tensors of {total} do not make the file")
-    header = strict.parse(file, buffer[8 : 8 + length].tobytes())
+    header = parse(file, buffer[8 : 8 + length].tobytes())
     found = header.members(*shapes)
     begins: dict[str, int] = {}
     for name, shape in shapes.items():
         entry = found[name].members("dtype", "shape", "data_offsets")
         if entry["dtype"].text() != "F32":
-            entry["dtype"].fail(f'must be "F32", got {strict.show(entry["dtype"].value)}')
+            entry["dtype"].fail(f'must be "F32", got {show(entry["dtype"].value)}')
         if entry["shape"].sizes() != shape:
-            entry["shape"].fail(f"must be {list(shape)}, got {strict.show(entry['shape'].value)}")
+            entry["shape"].fail(f"must be {list(shape)}, got {show(entry['shape'].value)}")
         offsets = [offset.integer(0) for offset in entry["data_offsets"].items()]
         if len(offsets) != 2 or offsets[1] - offsets[0] != size_in_bytes(shape):
-            entry["data_offsets"].fail(f"must span {size_in_bytes(shape)} bytes, got {strict.show(offsets)}")
+            entry["data_offsets"].fail(f"must span {size_in_bytes(shape)} bytes, got {show(offsets)}")
         begins[name] = offsets[0]
     tensors: dict[str, Array] = {}
     end = 0

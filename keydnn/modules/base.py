@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -15,6 +16,8 @@ Array = npt.NDArray[np.float32]
 Shape = tuple[int | None, ...]  # None: a size that is free until a call
 Permutation = tuple[int, ...]  # as numpy.transpose takes it, the batch axis included
 Class = TypeVar("Class", bound=type["Module"])
+
+MAX_ELEMENTS = 1 << 32  # 16 GiB in one value: beyond it a file or a caller is wrong, and no allocation is tried
 
 MODULE_TYPES: dict[str, type[Module]] = {}
 
@@ -131,11 +134,20 @@ class Module:
         if (self.arity is None and len(arrays) < 2) or self.arity not in (None, len(arrays)):
             raise ShapeError(f"{self} takes {self.arity or 'two or more'} inputs, got {len(arrays)}")
         self.require_tensors()
-        out = np.empty(sized(self, self.output_shape(*(a.shape for a in arrays))), np.float32)
+        out = self._allocate(self.output_shape(*(a.shape for a in arrays)))
         self.compute(*arrays, out=out)
         return out
 
     __call__ = forward
+
+    def _allocate(self, shape: Shape) -> Array:
+        sizes = sized(self, shape)
+        if math.prod(sizes) <= MAX_ELEMENTS:
+            try:
+                return np.empty(sizes, np.float32)
+            except MemoryError:
+                pass
+        raise ShapeError(f"{self} has an output of shape {shape_text(shape)}, which does not fit into memory")
 
 
 def as_float32(value: npt.ArrayLike) -> Array:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 
 import keydnn.checkpoint as checkpoint
-from keydnn.checkpoint import decode, document, strict
+from keydnn.checkpoint import decode, document, spot
 from keydnn.errors import CheckpointError, MissingWeightsError, ParameterError
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules import MODULE_TYPES, Conv2d
@@ -166,9 +166,9 @@ def test_every_module_type_comes_back(kind):
     if unknown:
         pytest.skip(f"no example arguments for {unknown}")
     module = kind(**{name: ARGUMENTS[name] for name in required})
-    parameters = document.plain(strict.Spot("m.json", "parameters", None), module.parameters())
-    spot = strict.Spot("m.json", "parameters", json.loads(document.text_of(parameters)))
-    found = decode.make_module(strict.Spot("m.json", "type", kind.__name__), spot)
+    parameters = document.plain(spot.Spot("m.json", "parameters", None), module.parameters())
+    place = spot.Spot("m.json", "parameters", json.loads(document.text_of(parameters)))
+    found = decode.make_module(spot.Spot("m.json", "type", kind.__name__), place)
     assert type(found) is kind
     assert repr(found.parameters()) == repr(module.parameters())
     assert found.tensor_shapes() == module.tensor_shapes()

@@ -8,7 +8,30 @@ from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.convert.normalize.activations import activation_name
 from keydnn.modules.activation import (
-    CELU, ELU, Exponential, GELU, HardShrink, HardSiLU, HardSigmoid, HardTanh, LeakyReLU, LogSigmoid, Mish, ReLU, SELU, SiLU, Sigmoid, SoftShrink, Softplus, Softsign, SparsePlus, SparseSigmoid, Squareplus, Tanh, TanhShrink, Threshold,
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Exponential,
+    HardShrink,
+    HardSigmoid,
+    HardSiLU,
+    HardTanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    SoftShrink,
+    Softsign,
+    SparsePlus,
+    SparseSigmoid,
+    Squareplus,
+    Tanh,
+    TanhShrink,
+    Threshold,
 )
 from keydnn.modules.base import Module
 from keydnn.modules.softmax import GLU, LogSoftmax, Softmax, Sparsemax
@@ -89,7 +112,7 @@ def elu(call: LayerCall) -> Value:
 
 @builds("ThresholdedReLU")
 def thresholded_relu(call: LayerCall) -> Value:
-    """x where x > theta, else 0; Keras 2 only."""
+    """X where x > theta, else 0; Keras 2 only."""
     return call.emit(Threshold(call.number("theta", 1.0), 0.0), call.input())
 
 

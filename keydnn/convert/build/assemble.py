@@ -50,8 +50,8 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
 
     Returns
     -------
-    The graph, or None if there are obstacles that nothing can allow (all are in ``notes``), and the names of the Permutes
-    that change the layout.
+    The graph, or None if there are obstacles that nothing can allow (all are in ``notes``), and the names of the
+    Permutes that change the layout.
 
     Raises
     ------
@@ -83,7 +83,9 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
     for name, ref in zip(model.output_names, model.outputs, strict=True):
         end = values.get(ref)
         if end is None:
-            raise KerasFileError(f"{model.source}: layer {ref.layer!r} does not give the output {ref.tensor} that is read")
+            raise KerasFileError(
+                f"{model.source}: layer {ref.layer!r} does not give the output {ref.tensor} that is read"
+            )
         outputs.append(Output(name, end.name))
     try:
         return Graph(assembly.inputs, assembly.nodes, outputs), assembly.layout_nodes
@@ -106,7 +108,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | 
         raise KerasFileError(f"{source}: layer {layer.name!r} ({layer.class_name}): {error}") from None
     except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise KerasFileError(
-            f"{source}: layer {layer.name!r} ({layer.class_name}) has a configuration that Keras does not write: {error}"
+            f"{source}: layer {layer.name!r} ({layer.class_name}): a configuration that Keras does not write: {error}"
         ) from None
 
 

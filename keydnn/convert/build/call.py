@@ -39,7 +39,7 @@ class Sink(Protocol):
         """Add a node; ``layout`` marks a Permute that the layout pass may move."""
 
 
-class Blocked(Exception):  # noqa: N818  # it is a way out, not an error
+class Blocked(Exception):  # it is a way out, not an error
     """A layer above could not be built, so this one has no input; its options have been checked all the same."""
 
 
@@ -131,7 +131,9 @@ class LayerCall:
         """Take down that an option has a value which nothing can allow."""
         self.refused = True
         message = f"Unsupported Keras layer: {self.class_name} with {key}={self._layer.config.get(key)!r}"
-        self._notes.obstacle(self.name, self.class_name, message[:200], f"{key}={self._layer.config.get(key)!r} ({why})")
+        self._notes.obstacle(
+            self.name, self.class_name, message[:200], f"{key}={self._layer.config.get(key)!r} ({why})"
+        )
 
     def rewrite(self, what: str) -> None:
         """Take down a lossless rewrite of this layer."""

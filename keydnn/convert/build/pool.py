@@ -6,7 +6,14 @@ from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Module
 from keydnn.modules.pool import (
-    AvgPool1d, AvgPool2d, GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d, MaxPool1d, MaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
 )
 
 WINDOWED = {

@@ -27,7 +27,7 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
         moved[layer.name] = f"{layer.name}.activation"
         layers.append(dataclasses.replace(layer, config={**layer.config, "activation": "linear"}))
         calls = tuple(Call((TensorRef(layer.name, number),)) for number in range(len(layer.calls)))
-        layers.append(Layer(moved[layer.name], "Activation", "", {"activation": activation}, calls))
+        layers.append(_activation_layer(moved[layer.name], activation, calls))
 
     def resolve(ref: TensorRef) -> TensorRef:
         return dataclasses.replace(ref, layer=moved.get(ref.layer, ref.layer))
@@ -42,6 +42,14 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
         )
         resolved.append(dataclasses.replace(layer, calls=calls))
     return dataclasses.replace(model, layers=tuple(resolved), outputs=tuple(map(resolve, model.outputs)))
+
+
+def _activation_layer(name: str, activation: Json, calls: tuple[Call, ...]) -> Layer:
+    """Give the layer of an activation: its own, if the activation is a layer (``activation=LeakyReLU(0.1)``)."""
+    if isinstance(activation, dict) and isinstance(activation.get("config"), dict):
+        package, _, class_name = str(activation.get("class_name")).rpartition(">")
+        return Layer(name, class_name, package, activation["config"], calls)
+    return Layer(name, "Activation", "", {"activation": activation}, calls)
 
 
 def activation_name(activation: Json) -> str:

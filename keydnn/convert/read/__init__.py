@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.architecture import model_from, parse_config
 from keydnn.convert.read.archive import open_archive
 from keydnn.convert.read.h5 import H5File, open_h5
 from keydnn.convert.read.live import read_live
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.weights import attach_legacy
 from keydnn.errors import KerasFileError, KerasInteropError
-from keydnn.strict_json import parse
 
 Source = str | os.PathLike[str] | Any  # a path, or a live keras.Model
 
@@ -84,7 +83,7 @@ def _read_h5(file: H5File, source: str) -> KerasModel:
         if file.attribute("", "layer_names") is not None or file.names("layers"):
             raise KerasInteropError(f"{source}: weights without an architecture: save the whole model, not its weights")
         raise KerasFileError(f"{source}: an HDF5 file, but not of Keras: it has no model_config")
-    config = parse(str(text), f"model_config of {source}", KerasFileError)
+    config = parse_config(str(text), f"model_config of {source}")
     version = file.attribute("model_weights", "keras_version") or file.attribute("", "keras_version")
     return attach_legacy(model_from(config, parse_version(version), source), file, "model_weights")
 

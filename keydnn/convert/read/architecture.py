@@ -11,10 +11,19 @@ from typing import Any
 
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip, parse
 
 MODEL_CLASSES = {"Sequential", "Functional", "Model"}
 OWN_PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "builtins", "tensorflow.python.keras")
+
+
+def parse_config(raw: bytes | str, where: str) -> Json:
+    """Parse one of Keras' JSON documents; KerasFileError, naming the place, for whatever is wrong with it."""
+
+    def refuse(path: str, problem: str) -> KerasFileError:
+        return KerasFileError(f"{where}{f', {clip(path, 200)}' if path else ''}: {problem}")
+
+    return parse(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"), refuse)
 
 
 def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasModel:

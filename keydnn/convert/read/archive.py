@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.architecture import model_from, parse_config
 from keydnn.convert.read.h5 import MAX_WEIGHTS, open_h5
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.weights import attach_v3
 from keydnn.errors import KerasFileError, KerasInteropError
-from keydnn.strict_json import parse
 
 MAX_CONFIG = 16 << 20  # bytes
 MAX_MEMBERS = 10_000
@@ -37,13 +36,13 @@ def open_archive(path: Path) -> Iterator[KerasModel]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, source)
-            config = parse(
-                _read(archive, members, "config.json", MAX_CONFIG, source), f"config.json of {source}", KerasFileError
+            config = parse_config(
+                _read(archive, members, "config.json", MAX_CONFIG, source), f"config.json of {source}"
             )
             metadata = {}
             if "metadata.json" in members:
                 raw = _read(archive, members, "metadata.json", MAX_CONFIG, source)
-                metadata = parse(raw, f"metadata.json of {source}", KerasFileError)
+                metadata = parse_config(raw, f"metadata.json of {source}")
             if "model.weights.h5" not in members:
                 found = ", ".join(sorted(members)[:8])
                 raise KerasInteropError(f"{source}: no model.weights.h5 in the archive, which holds {found}")

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.architecture import model_from, parse_config
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.convert.read.weights import role_of
-from keydnn.errors import KerasFileError, KerasInteropError
-from keydnn.strict_json import parse
+from keydnn.errors import KerasInteropError
 
 
 def read_live(model: Any) -> KerasModel:
@@ -31,7 +30,7 @@ def read_live(model: Any) -> KerasModel:
         raise KerasInteropError(
             f"{source} is written as a class; only Sequential and functional models convert"
         ) from None
-    config = parse(text, source, KerasFileError)
+    config = parse_config(text, source)
     version = str(config.get("keras_version") or _version_of(model))
     numbers = tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdecimal())
     return _attach(model_from(config, numbers, source), model)
