@@ -145,13 +145,13 @@ class Kernel:
     def _compile(self) -> Callable[..., Any]:
         dispatcher = numba.njit(parallel=self._parallel, **OPTIONS)(self._function)
         if config.DISABLE_JIT:
-            return dispatcher  # type: ignore[no-any-return]
+            return dispatcher  # type: ignore[no-any-return]  # numba gives no types
         folder = cache_folder()
         if folder is not None:
             dispatcher._cache = _KernelCache(folder, self.name)
         dispatcher.compile(_readonly_inputs(self.signature))
         dispatcher.disable_compile()
-        return dispatcher  # type: ignore[no-any-return]
+        return dispatcher  # type: ignore[no-any-return]  # numba gives no types
 
     def __call__(self, *arguments: Any) -> None:
         """Run the kernel; arguments must have exactly the types of the signature (TypeError otherwise)."""
@@ -189,7 +189,7 @@ def kernel(signature: str, *, name: str | None = None, parallel: bool = True) ->
 
 def device(function: Function) -> Function:
     """Declare a scalar function that kernels call and LLVM inlines."""
-    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]
+    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]  # numba gives no types
 
 
 def describe() -> dict[str, str]:

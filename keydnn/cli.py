@@ -79,6 +79,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
     if top < 0 or batch_size < 1:
         raise UsageError("--top must be >= 0 and --batch-size >= 1")
     loaded = load(model)
+    loaded.graph.check_count(len(inputs))
     arrays = [read_npy(path) for path in inputs]
     start = time.perf_counter()
     found = loaded.predict(arrays[0] if len(arrays) == 1 else list(arrays), batch_size)

@@ -138,6 +138,12 @@ class Graph:
         nodes = [Node(n.name, by_id[id(n.module)], n.inputs, n.origin) for n in self.nodes]
         return Graph(self.inputs, nodes, self.outputs)
 
+    def check_count(self, count: int) -> None:
+        """Raise ShapeError, naming the inputs, unless there are as many arrays as inputs."""
+        if count != len(self.inputs):
+            names = ", ".join(given.name for given in self.inputs)
+            raise ShapeError(f"the model has {len(self.inputs)} input(s) ({names}), but {count} array(s) were given")
+
     def check(self, name: str, array: npt.NDArray[np.generic], wanted: Shape) -> None:
         """Raise ShapeError, naming the input, unless an array fits the shape wanted."""
         fits = array.ndim == len(wanted)
@@ -164,9 +170,7 @@ class Graph:
         ShapeError
             An array of the wrong rank or size, named by its input.
         """
-        if len(arrays) != len(self.inputs):
-            names = ", ".join(given.name for given in self.inputs)
-            raise ShapeError(f"the model takes {len(self.inputs)} inputs ({names}), got {len(arrays)}")
+        self.check_count(len(arrays))
         values: dict[str, Array] = {}
         for given, array in zip(self.inputs, arrays, strict=True):
             values[given.name] = np.asarray(array, dtype=np.float32, order="C")

@@ -93,8 +93,7 @@ class Model:
             given = list(x)
         else:
             given = [x]  # type: ignore[list-item]  # one input: whatever NumPy can make an array of
-        if len(given) != len(names):
-            raise ShapeError(f"the model takes {len(names)} inputs ({', '.join(names)}), got {len(given)}")
+        self.graph.check_count(len(given))
         arrays = []
         for wanted, value in zip(self.graph.inputs, given, strict=True):
             array = _numbers(wanted.name, value)

@@ -100,7 +100,7 @@ def test_several_inputs_and_outputs_by_order_and_by_name(two_inputs):
 def test_several_inputs_must_fit_together(two_inputs):
     with pytest.raises(ShapeError, match="different numbers of examples: a 2, b 3"):
         two_inputs.predict([random(2, 3), random(3, 3)])
-    with pytest.raises(ShapeError, match=r"takes 2 inputs \(a, b\), got 1"):
+    with pytest.raises(ShapeError, match=r"has 2 input\(s\) \(a, b\), but 1 array\(s\)"):
         two_inputs.predict(random(2, 3))
 
 

@@ -31,7 +31,8 @@ class _AlongAxis(Module):
         return x
 
     def permuted(self, permutation: Permutation) -> Self:
-        return dataclasses.replace(self, dim=permutation.index(self.dim % len(permutation)))  # type: ignore[type-var]
+        dim = permutation.index(self.dim % len(permutation))
+        return dataclasses.replace(self, dim=dim)  # type: ignore[type-var]  # subclasses are dataclasses
 
 
 def lines(x: Array, dim: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,5 +61,5 @@ def _with_weights(layer: Layer, owner: Any) -> Layer:
     for variable in owner.weights:
         name = str(getattr(variable, "path", None) or variable.name)
         value = np.asarray(variable)
-        tensors.append(StoredTensor(name, role_of(name), value.shape, value.dtype.name, lambda value=value: value))  # type: ignore[misc]
+        tensors.append(StoredTensor(name, role_of(name), value.shape, value.dtype.name, partial(np.asarray, value)))
     return dataclasses.replace(layer, weights=tuple(tensors))
