@@ -55,9 +55,10 @@ def convert(
     if report is not None:
         text = report_json(conversion, graph) if report.suffix == ".json" else report_markdown(conversion, graph)
         replace_file(report, [text.encode()], InputError)
+    listed = f", listed in {report}" if report else ""
     print(
-        f"{src} -> {dst}: {len(conversion.layers)} Keras layers, {len(graph.nodes)} modules, "
-        f"{len(conversion.rewrites)} rewrites{f' (listed in {report})' if report else ''}"
+        f"{src} -> {dst}: {len(conversion.layers)} Keras layers became {len(graph.nodes)} modules "
+        f"(rewrites: {len(conversion.rewrites)}{listed})"
     )
 
 

@@ -69,7 +69,8 @@ def test_sidecar_and_reports(folder):
     assert execute([*words, "--report", "r.json"]) == 0
     assert Path("s.safetensors").exists()
     report = json.loads(Path("r.json").read_text())
-    assert [node["keras_class"] for node in report["nodes"]] == ["Dense", "Activation"]
+    assert [node["keras_class"] for node in report["nodes"]] == ["Dense", "Dense"]
+    assert [node["module"] for node in report["nodes"]] == ["Linear(4, 3)", "ReLU()"]
     assert report["rewrites"][0]["layer"] == "d"
     assert execute([*words, "--report", "r.md"]) == 0
     assert "| d | Dense | `Linear(4, 3)` | (N, 3) | 15 |" in Path("r.md").read_text()

@@ -71,8 +71,8 @@ def convert(source: Source, options: Options) -> Conversion:
 
 
 def _conversion(model: KerasModel, flat: KerasModel, graph: Graph | None, notes: Notes) -> Conversion:
-    layers = tuple((layer.name, layer.class_name) for layer in flat.layers)
-    places = {name: place for place, (name, _) in enumerate(layers)}
+    layers = tuple((layer.name, layer.class_name) for layer in flat.layers if layer.part_of is None)
+    places = {layer.name: place for place, layer in enumerate(flat.layers)}
     obstacles = sorted(notes.obstacles, key=lambda obstacle: places.get(obstacle.layer, -1))
     rewrites = sorted(notes.rewrites, key=lambda rewrite: places.get(rewrite.layer, -1))
     version = ".".join(map(str, model.version))

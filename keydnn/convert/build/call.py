@@ -218,7 +218,7 @@ class LayerCall:
 
     @property
     def _origin(self) -> Origin:
-        return Origin(self.name, self.class_name)
+        return Origin(*(self._layer.part_of or (self.name, self.class_name)))
 
     # --- layout -------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
         moved[layer.name] = f"{layer.name}.activation"
         layers.append(dataclasses.replace(layer, config={**layer.config, "activation": "linear"}))
         calls = tuple(Call((TensorRef(layer.name, number),)) for number in range(len(layer.calls)))
-        layers.append(_activation_layer(moved[layer.name], activation, calls))
+        split = _activation_layer(moved[layer.name], activation, calls)
+        layers.append(dataclasses.replace(split, part_of=(layer.name, layer.class_name)))
 
     def resolve(ref: TensorRef) -> TensorRef:
         return dataclasses.replace(ref, layer=moved.get(ref.layer, ref.layer))

@@ -72,6 +72,8 @@ class Layer:
         In the file's order.
     inner
         The model, if the layer is one.
+    part_of
+        Name and class of the Keras layer that a pass has split this one off from; None for Keras' own layers.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Layer:
     calls: tuple[Call, ...]
     weights: tuple[StoredTensor, ...] = ()
     inner: KerasModel | None = None
+    part_of: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
