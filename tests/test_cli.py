@@ -131,7 +131,7 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["run", "m.json", "x.npy", "--top", "many"], "--top must be a whole number", id="number"),
         pytest.param(["run", "m.json", "x.npy", "--top", "1e2"], "--top must be a whole number", id="float"),
         pytest.param(["run", "m.json", "x.npy", "--batch-size", "0"], "--batch-size", id="batch-0"),
-        pytest.param(["run", "m.json", "x.npy", "__class__"], "cannot be read", id="attribute-word"),
+        pytest.param(["run", "m.json", "x.npy", "__class__"], "has 1 input(s)", id="attribute-word"),
         pytest.param(["info", "now"], "no use for 'now'", id="word-after-info"),
     ],
 )
