@@ -18,7 +18,14 @@ def sequential(*layers, shape=(None, 4), name="model"):
 
 
 def dense(name="d", units=3, **options):
-    return "Dense", {"name": name, "units": units, "use_bias": True, "activation": "linear", **options}
+    return "Dense", {
+        "name": name,
+        "trainable": True,
+        "units": units,
+        "use_bias": True,
+        "activation": "linear",
+        **options,
+    }
 
 
 def dense_weights(inputs=4, units=3, seed=0):

@@ -95,7 +95,7 @@ def test_a_dense_activation_is_never_dropped(tmp_path):
 
 
 def test_keras_2_and_3_mean_different_hard_sigmoids(tmp_path):
-    layer = ("Activation", {"name": "a", "activation": "hard_sigmoid"})
+    layer = ("Activation", {"name": "a", "trainable": True, "activation": "hard_sigmoid"})
     x = np.array([[-2.75, -1, 1, 2.75]], np.float32)
     two = from_keras(files.write_h5(tmp_path / "2.h5", files.sequential(layer), {"a": {}}, version="2.4.0"))
     three = from_keras(files.write_h5(tmp_path / "3.h5", files.sequential(layer), {"a": {}}, version="3.4.0"))
@@ -135,3 +135,69 @@ def test_missing_weights_are_found_also_behind_obstacles(image_model):
         file["model_weights/d"].attrs["weight_names"] = np.zeros(0)
     with pytest.raises(MissingWeightsError, match="No weights found for module Dense"):
         from_keras(image_model)
+
+
+def with_call(tmp_path, entry, inbound, version):
+    given = {
+        "class_name": "InputLayer",
+        "name": "x",
+        "config": {"name": "x", "batch_shape": [None, 4]},
+        "inbound_nodes": [],
+    }
+    layer = {**entry, "name": "l", "inbound_nodes": inbound}
+    config = {"name": "f", "layers": [given, layer], "input_layers": [["x", 0, 0]], "output_layers": [["l", 0, 0]]}
+    return files.write_h5(tmp_path / "m.h5", {"class_name": "Functional", "config": config}, {"l": {}}, version)
+
+
+TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "keras_history": ["x", 0, 0]}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "inbound", "version", "words"),
+    [
+        pytest.param(
+            {"class_name": "Add", "module": "keras.src.ops.numpy", "config": {"name": "l"}},
+            [{"args": [TENSOR, 1.0], "kwargs": {}}], "3.7.0", "ops>Add", id="keras-3-op-with-its-module",
+        ),
+        pytest.param(
+            {"class_name": "Add", "config": {"name": "l"}},
+            [{"args": [TENSOR, TENSOR], "kwargs": {}}], "3.7.0", "ops>Add", id="keras-3-op-in-h5-without-module",
+        ),
+        pytest.param(
+            {"class_name": "Add", "config": {"name": "l", "trainable": True}},
+            [{"args": [[TENSOR, 1.0]], "kwargs": {}}], "3.7.0", "the constant 1.0", id="layer-and-constant",
+        ),
+        pytest.param(
+            {"class_name": "Add", "config": {"name": "l", "trainable": True}},
+            [[["x", 0, 0, {}], ["_CONSTANT_VALUE", -1, 2.0, {}]]], "2.9.0", "the constant 2.0", id="keras-2-constant",
+        ),
+    ],
+)  # fmt: skip
+def test_operations_and_constants_are_not_taken_for_layers(tmp_path, entry, inbound, version, words):
+    with pytest.raises(KerasInteropError, match=words):
+        from_keras(with_call(tmp_path, entry, inbound, version), strict=False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "noted"),
+    [
+        pytest.param("float32", False, id="float32"),
+        pytest.param({"class_name": "DTypePolicy", "config": {"name": "float32"}}, False, id="policy-object"),
+        pytest.param("mixed_float16", True, id="mixed"),
+        pytest.param({"class_name": "Policy", "config": {"name": "mixed_bfloat16"}}, True, id="keras-2-policy"),
+    ],
+)
+def test_another_precision_is_said(tmp_path, policy, noted):
+    path = files.write_h5(tmp_path / "m.h5", files.sequential(files.dense(dtype=policy)), {"d": files.dense_weights()})
+    rewrites = from_keras(path).source["rewrites"]
+    assert any("computed in float32" in rewrite["what"] for rewrite in rewrites) is noted
+
+
+def test_quantized_layers_are_refused(tmp_path):
+    policy = {
+        "class_name": "QuantizedDTypePolicy",
+        "config": {"mode": "int8", "source_name": "float32", "name": "int8_from_float32"},
+    }
+    path = files.write_h5(tmp_path / "m.h5", files.sequential(files.dense(dtype=policy)), {"d": files.dense_weights()})
+    with pytest.raises(KerasInteropError, match="Dense with dtype="):
+        from_keras(path, strict=False)

@@ -89,9 +89,9 @@ def activation(call: LayerCall) -> Value:
     return call.emit(function(), x) if function else call.identity(x)
 
 
-@builds("ReLU")
+@builds("ReLU", "ops>ReLU")
 def relu(call: LayerCall) -> Value:
-    """With all three arguments."""
+    """With all three arguments; ``ops>ReLU`` is ``keras.activations.relu`` called on a tensor."""
     max_value = call.option("max_value")
     largest = None if max_value is None else call.number("max_value", 0.0)
     module = ReLU(largest, call.number("negative_slope", 0.0), call.number("threshold", 0.0))
@@ -116,7 +116,7 @@ def thresholded_relu(call: LayerCall) -> Value:
     return call.emit(Threshold(call.number("theta", 1.0), 0.0), call.input())
 
 
-@builds("Softmax")
+@builds("Softmax", "ops>Softmax")
 def softmax(call: LayerCall) -> Value:
     """Over one axis."""
     axis = call.option("axis", -1)

@@ -95,9 +95,9 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
 
 def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | None:
     """Build one call; None if an obstacle prevents it."""
-    builder = None if layer.package else BUILDERS.get(layer.class_name)
+    full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
+    builder = BUILDERS.get(full)
     if builder is None:
-        full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
         notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", "a class that KeyDNN does not know")
         return None
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,11 +26,12 @@ IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_quantizer")
 CHANNELS_LAST = 'channels_last="transpose"'
 
 
+@dataclass(frozen=True)
 class Value:
-    """A value of the graph while it is being built: its name and shape."""
+    """A value of the graph while it is being built."""
 
-    def __init__(self, name: str, shape: Shape) -> None:
-        self.name, self.shape = name, shape
+    name: str
+    shape: Shape
 
 
 class Sink(Protocol):
@@ -144,7 +146,8 @@ class LayerCall:
     def inputs(self) -> list[Value]:
         """Give the values this call reads; options must have been read before."""
         self._refuse_unread()
-        self._refuse_keywords()
+        self._refuse_arguments()
+        self._note_precision()
         refs = list(refs_in(self._layer.calls[self._number].args))
         values = [self._values.get(ref) for ref in refs]
         known = [value for value in values if value is not None]
@@ -179,13 +182,25 @@ class LayerCall:
             if key not in self._read and key not in IGNORED and not key.endswith(IGNORED_ENDINGS) and value is not None:
                 self.refuse(key, "an option that KeyDNN does not know")
 
-    def _refuse_keywords(self) -> None:
-        for key, value in self._layer.calls[self._number].kwargs.items():
-            if value in (None, False) or (key == "training" and not value):
-                continue
+    def _refuse_arguments(self) -> None:
+        """Refuse keywords and constants of the call, other than those that say nothing."""
+        call = self._layer.calls[self._number]
+        said = [f"{key}={value!r}" for key, value in call.kwargs.items() if value not in (None, False)]
+        said += [f"the constant {value!r}" for value in _constants(call.args)]
+        for what in said:
             self.refused = True
-            message = f"Unsupported Keras layer: {self.class_name} called with {key}={value!r}"
-            self._notes.obstacle(self.name, self.class_name, message[:200], f"called with {key}={value!r}")
+            message = f"Unsupported Keras layer: {self.class_name} called with {what}"
+            self._notes.obstacle(self.name, self.class_name, message[:200], f"called with {what}"[:200])
+
+    def _note_precision(self) -> None:
+        """Say so where Keras computes in another precision than float32; refuse quantized layers."""
+        policy = self._layer.config.get("dtype")
+        if isinstance(policy, dict):
+            policy = (policy.get("config") or {}).get("name")
+        if policy in ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"):
+            self.rewrite(f"computed in float32, where Keras uses {policy}")
+        elif policy not in (None, "float32", "int32", "int64"):
+            self.refuse("dtype", "a precision that KeyDNN does not know")
 
     # --- weights and modules ------------------------------------------------------------------------------------------
 
@@ -264,6 +279,17 @@ class LayerCall:
         """Emit a Permute that the layout pass may move, or drop against its inverse."""
         module = Permute(order)
         return self._sink.emit(self._node_name(part), module, [value], self._origin, layout=True)
+
+
+def _constants(value: Any) -> Iterator[Any]:
+    """Give what is neither a tensor nor None in the arguments of a call."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _constants(item)
+    elif value is not None and not isinstance(value, TensorRef):
+        yield value
 
 
 def _to_front(rank: int, axis: int) -> tuple[int, ...]:

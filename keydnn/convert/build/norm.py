@@ -18,7 +18,9 @@ def batch_normalization(call: LayerCall) -> Value:
     use_weight, use_bias = call.boolean("scale", True), call.boolean("center", True)
     call.require("renorm", False)
     call.require("virtual_batch_size", None)
-    call.ignore("momentum", "fused", "synchronized", "renorm_clipping", "renorm_momentum", "mode", "adjustment")
+    call.require("adjustment", None)
+    call.require("mode", 0, None)
+    call.ignore("momentum", "fused", "synchronized", "renorm_clipping", "renorm_momentum")
     x = call.input()
     rank = len(x.shape)
     position = axis + rank if axis < 0 else axis

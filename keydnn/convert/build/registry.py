@@ -18,7 +18,7 @@ class Builder:
     Attributes
     ----------
     class_name
-        Keras' name of the class.
+        Keras' name of the class; ``ops>...`` for the operations of Keras 3.
     build
         Called once for every call of a layer.
     fused_activation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.normalize.spelling import renamed
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, replace_refs
 from keydnn.strict_json import Json
 
@@ -16,6 +17,9 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
     for layer in model.layers:
         activation = layer.config.get("activation")
         name = activation_name(activation)
+        if layer.class_name == "Activation" and not layer.package and _is_layer(activation):
+            layers.append(_activation_layer(layer.name, activation, layer.calls))
+            continue
         if layer.class_name not in notes.fused or layer.package or name == "linear":
             layers.append(layer)
             continue
@@ -47,10 +51,14 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
 
 def _activation_layer(name: str, activation: Json, calls: tuple[Call, ...]) -> Layer:
     """Give the layer of an activation: its own, if the activation is a layer (``activation=LeakyReLU(0.1)``)."""
-    if isinstance(activation, dict) and isinstance(activation.get("config"), dict):
+    if isinstance(activation, dict) and _is_layer(activation):
         package, _, class_name = str(activation.get("class_name")).rpartition(">")
-        return Layer(name, class_name, package, activation["config"], calls)
+        return renamed(Layer(name, class_name, package, activation["config"], calls))
     return Layer(name, "Activation", "", {"activation": activation}, calls)
+
+
+def _is_layer(activation: Json) -> bool:
+    return isinstance(activation, dict) and isinstance(activation.get("config"), dict)
 
 
 def activation_name(activation: Json) -> str:

@@ -30,10 +30,11 @@ OPTIONS = {("LeakyReLU", "alpha"): "negative_slope", ("Reshape", "newshape"): "t
 
 def modernize(model: KerasModel, notes: Notes) -> KerasModel:
     """Rename classes and options."""
-    return dataclasses.replace(model, layers=tuple(map(_renamed, model.layers)))
+    return dataclasses.replace(model, layers=tuple(map(renamed, model.layers)))
 
 
-def _renamed(layer: Layer) -> Layer:
+def renamed(layer: Layer) -> Layer:
+    """Rename the class and the options of one layer."""
     class_name = CLASSES.get(layer.class_name, layer.class_name) if not layer.package else layer.class_name
     config = {OPTIONS.get((class_name, key), key): value for key, value in layer.config.items()}
     return dataclasses.replace(layer, class_name=class_name, config=config)

@@ -79,12 +79,24 @@ def _layer(
     if class_name in MODEL_CLASSES and not package:
         inner = _model(entry, version, source)
         config = {} if isinstance(config, list) else config
+    elif not package and _is_operation(entry, version):
+        package = "ops"
     name = entry.get("name") or config.get("name") or (inner.name if inner else f"{class_name.lower()}_{index}")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise TypeError(f"layer {index}")
     if "build_config" in entry:
         config = {**config, "build_config": entry["build_config"]}
     return Layer(name, class_name, package, config, tuple(calls), inner=inner)
+
+
+def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
+    """Tell an operation of Keras 3 (``x + y`` is saved as ``Add``) from the layer of the same name.
+
+    HDF5 files do not keep the module, but only layers have ``trainable``.
+    """
+    if ".ops." in f"{entry.get('module')}.":
+        return True
+    return version >= (3,) and entry["class_name"] != "InputLayer" and "trainable" not in entry["config"]
 
 
 # --- Sequential -------------------------------------------------------------------------------------------------------
