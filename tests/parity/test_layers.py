@@ -1,0 +1,302 @@
+"""Every Keras layer that KeyDNN builds, with swept options, in both Kerases and from every source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keydnn import from_keras
+from keydnn.convert.build import BUILDERS
+from tests.parity.kerases import Case, answer, assert_agrees, check, parameters
+
+pytestmark = pytest.mark.parity
+
+FORMATS = ("channels_last", "channels_first")
+LEAKY = {"keras3": {"negative_slope": 0.1}, "keras2": {"alpha": 0.1}}
+CASES: list[Case] = []
+COVERED: set[str] = set()
+
+
+def leaky(library):
+    """Give an activation that is a layer."""
+    return library.layers.LeakyReLU(**LEAKY["keras2" if library.__name__ == "tf_keras" else "keras3"])
+
+
+def layer(library, class_name, options):
+    """Make a layer; options that are functions are called with the Keras."""
+    made = {key: value(library) if callable(value) else value for key, value in options.items()}
+    return getattr(library.layers, class_name)(**made)
+
+
+def one(what, class_name, *shapes, kerases=("keras3", "keras2"), **options):
+    """Add the case of one layer on one input, or on a list of them."""
+    COVERED.add(class_name)
+
+    def build(library, *inputs):
+        return layer(library, class_name, options)(list(inputs) if len(inputs) > 1 else inputs[0])
+
+    CASES.append(Case(f"{class_name}-{what}", shapes, build, kerases))
+
+
+def both_formats(what, class_name, shape, **options):
+    """Add a case a data format; ``shape`` has the channels last."""
+    one(f"{what}-last", class_name, shape, **options)
+    one(f"{what}-first", class_name, (shape[-1], *shape[:-1]), data_format="channels_first", **options)
+
+
+# --- convolutions ----------------------------------------------------------------------------------------------------
+
+WINDOWS_2D = {
+    "1x1": {"kernel_size": 1},
+    "valid": {"kernel_size": (3, 2)},
+    "same": {"kernel_size": (3, 2), "padding": "same"},
+    "valid-stride-2": {"kernel_size": 3, "strides": 2},
+    "same-stride-2": {"kernel_size": 3, "strides": 2, "padding": "same"},
+    "same-even-kernel": {"kernel_size": 4, "padding": "same"},
+    "same-even-kernel-stride-2": {"kernel_size": 4, "strides": 2, "padding": "same"},
+    "stride-above-kernel": {"kernel_size": 2, "strides": 3},
+    "same-stride-above-kernel": {"kernel_size": 2, "strides": 3, "padding": "same"},
+    "dilated": {"kernel_size": 3, "dilation_rate": 2},
+    "same-dilated": {"kernel_size": (2, 3), "dilation_rate": 2, "padding": "same"},
+}
+UNEQUAL = {
+    "strides-1-2": {"kernel_size": 3, "strides": (1, 2), "padding": "same"},
+    "dilation-1-3": {"kernel_size": 2, "dilation_rate": (1, 3)},
+}
+# Keras 3.15 with TensorFlow adds the bias of a channels_first layer along the *last* axis where that has as many cells as
+# there are channels (test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis): no output here is 10 or 12 wide.
+IMAGE, SEQUENCE = (7, 9, 10), (11, 4)
+
+for what, options in (WINDOWS_2D | UNEQUAL).items():
+    both_formats(what, "Conv2D", IMAGE, filters=10, **options)
+for groups in (2, 10):
+    both_formats(f"groups-{groups}", "Conv2D", IMAGE, filters=20, kernel_size=3, groups=groups, padding="same")
+both_formats("no-bias", "Conv2D", IMAGE, filters=10, kernel_size=3, use_bias=False)
+both_formats("one-pixel", "Conv2D", (1, 1, 4), filters=10, kernel_size=3, padding="same")
+both_formats("kernel-covers-image", "Conv2D", IMAGE, filters=10, kernel_size=(7, 9))
+both_formats("free-sizes", "Conv2D", (None, None, 4), filters=10, kernel_size=3, strides=2, padding="same")
+
+for what, options in WINDOWS_2D.items():
+    if "stride" in what and "dilat" in what:
+        continue
+    both_formats(what, "DepthwiseConv2D", IMAGE, **options)
+    both_formats(what, "SeparableConv2D", IMAGE, filters=10, **options)
+both_formats("multiplier-3", "DepthwiseConv2D", IMAGE, kernel_size=3, depth_multiplier=3, padding="same")
+both_formats("no-bias", "DepthwiseConv2D", IMAGE, kernel_size=3, depth_multiplier=2, use_bias=False)
+both_formats("multiplier-3", "SeparableConv2D", IMAGE, filters=15, kernel_size=3, depth_multiplier=3, padding="same")
+both_formats("no-bias", "SeparableConv2D", IMAGE, filters=15, kernel_size=3, use_bias=False)
+
+for padding in ("valid", "same"):
+    for size in (1, 2, 3, 4):
+        for stride in (1, 2, 3):
+            both_formats(
+                f"{padding}-kernel-{size}-stride-{stride}", "Conv2DTranspose", (4, 5, 3),
+                filters=2, kernel_size=size, strides=stride, padding=padding,
+            )  # fmt: skip
+    both_formats(
+        f"{padding}-output-padding", "Conv2DTranspose", (4, 5, 3),
+        filters=2, kernel_size=3, strides=(2, 3), padding=padding, output_padding=(1, 2),
+    )  # fmt: skip
+    both_formats(
+        f"{padding}-output-padding-0", "Conv2DTranspose", (4, 5, 3),
+        filters=2, kernel_size=3, strides=2, padding=padding, output_padding=0,
+    )  # fmt: skip
+    both_formats(
+        f"{padding}-unequal", "Conv2DTranspose", (4, 5, 3),
+        filters=2, kernel_size=(2, 5), strides=(3, 1), padding=padding,
+    )  # fmt: skip
+    both_formats(
+        f"{padding}-dilated", "Conv2DTranspose", (4, 5, 3), filters=2, kernel_size=3, dilation_rate=2, padding=padding
+    )
+both_formats("no-bias", "Conv2DTranspose", (4, 5, 3), filters=2, kernel_size=3, use_bias=False)
+
+for padding in ("valid", "same", "causal"):
+    for what, options in {
+        "kernel-3": {"kernel_size": 3},
+        "kernel-4-stride-2": {"kernel_size": 4, "strides": 2},
+        "stride-above-kernel": {"kernel_size": 2, "strides": 3},
+        "dilated": {"kernel_size": 3, "dilation_rate": 2},
+        "groups": {"kernel_size": 3, "groups": 2},
+        "no-bias": {"kernel_size": 2, "use_bias": False},
+    }.items():
+        if padding == "causal":
+            one(f"causal-{what}-last", "Conv1D", SEQUENCE, filters=12, padding="causal", **options)
+        else:
+            both_formats(f"{padding}-{what}", "Conv1D", SEQUENCE, filters=12, padding=padding, **options)
+one("free-length", "Conv1D", (None, 4), filters=12, kernel_size=3, padding="causal")
+
+# --- dense -----------------------------------------------------------------------------------------------------------
+
+one("rank-2", "Dense", (7,), units=5)
+one("rank-3", "Dense", (3, 7), units=5)
+one("rank-4", "Dense", (2, 3, 7), units=5)
+one("rank-3-free", "Dense", (None, 7), units=5)
+one("no-bias", "Dense", (7,), units=1, use_bias=False)
+
+# --- pooling ---------------------------------------------------------------------------------------------------------
+
+POOLS = {
+    "2": {"pool_size": 2},
+    "3-same": {"pool_size": 3, "padding": "same"},
+    "2-same-odd-size": {"pool_size": 2, "padding": "same"},
+    "3-stride-1-same": {"pool_size": 3, "strides": 1, "padding": "same"},
+    "2-stride-3": {"pool_size": 2, "strides": 3},
+    "2-stride-3-same": {"pool_size": 2, "strides": 3, "padding": "same"},
+    "3-stride-2": {"pool_size": 3, "strides": 2},
+}
+for kind in ("Max", "Average"):
+    for what, options in POOLS.items():
+        both_formats(what, f"{kind}Pooling2D", IMAGE, **options)
+        both_formats(what, f"{kind}Pooling1D", SEQUENCE, **options)
+    both_formats("unequal", f"{kind}Pooling2D", IMAGE, pool_size=(2, 3), strides=(1, 2), padding="same")
+    for what, options in {"plain": {}, "keepdims": {"keepdims": True}}.items():
+        both_formats(what, f"Global{kind}Pooling2D", IMAGE, **options)
+        both_formats(what, f"Global{kind}Pooling1D", SEQUENCE, **options)
+
+# --- normalisation ---------------------------------------------------------------------------------------------------
+
+RANKED = {2: (5,), 3: (6, 5), 4: (4, 3, 5)}
+for rank, shape in RANKED.items():
+    for axis in (-1, *range(1, rank)):
+        one(f"rank-{rank}-axis-{axis}", "BatchNormalization", shape, axis=axis)
+    for scale, center in ((False, True), (True, False), (False, False)):
+        one(f"rank-{rank}-scale-{scale}-center-{center}", "BatchNormalization", shape, scale=scale, center=center)
+one("epsilon", "BatchNormalization", (4, 3, 5), epsilon=0.3)
+
+# The mean of squares of few values may cancel: the bound is larger than that of one sum.
+for rank, shape in RANKED.items():
+    for axis in (-1, *range(1, rank)):
+        one(f"rank-{rank}-axis-{axis}", "LayerNormalization", shape, axis=axis)
+one("axes-1-2", "LayerNormalization", (6, 5), axis=[1, 2])
+one("axes-2-3", "LayerNormalization", (4, 3, 5), axis=[2, 3])
+one("axes-1-3", "LayerNormalization", (4, 3, 5), axis=[1, 3])
+one("axes-1-2-3", "LayerNormalization", (4, 3, 5), axis=[1, 2, 3])
+one("axes--2--1", "LayerNormalization", (4, 3, 5), axis=[-2, -1])
+for scale, center in ((False, True), (True, False), (False, False)):
+    one(f"scale-{scale}-center-{center}", "LayerNormalization", (6, 5), scale=scale, center=center)
+one("epsilon-0.3", "LayerNormalization", (6, 5), epsilon=0.3)
+one("epsilon-1e-6", "LayerNormalization", (6, 5), epsilon=1e-6)
+
+# --- merges ----------------------------------------------------------------------------------------------------------
+
+SAME = ((3, 4), (3, 4))
+SHAPES = {
+    "same": SAME,
+    "three": (*SAME, (3, 4)),
+    "broadcast": ((3, 4), (3, 1)),
+    "broadcast-both": ((3, 1), (1, 4)),
+    "rank-2-and-3": ((4,), (3, 4)),
+    "rank-4-and-2": ((2, 3, 4), (4,)),
+    "ranks-2-3-4": ((4,), (3, 4), (2, 3, 4)),
+}
+for class_name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
+    for what, shapes in SHAPES.items():
+        if class_name != "Subtract" or len(shapes) == 2:
+            one(what, class_name, *shapes)
+one("rank-2", "Concatenate", (3,), (5,))
+for axis, shapes in {
+    -1: ((2, 3, 4), (2, 3, 5)),
+    1: ((2, 3, 4), (5, 3, 4)),
+    2: ((2, 3, 4), (2, 1, 4)),
+    -2: ((2, 3, 4), (2, 5, 4), (2, 1, 4)),
+}.items():
+    one(f"rank-4-axis-{axis}", "Concatenate", *shapes, axis=axis)
+
+# --- activation layers -----------------------------------------------------------------------------------------------
+
+for what, options in {
+    "plain": {},
+    "max": {"max_value": 1.5},
+    "max-6": {"max_value": 6.0},
+    "slope": {"negative_slope": 0.1},
+    "threshold": {"threshold": 0.4},
+    "slope-threshold": {"negative_slope": 0.1, "threshold": 0.4},
+    "max-threshold": {"max_value": 1.5, "threshold": 0.4},
+    "max-slope": {"max_value": 1.5, "negative_slope": 0.1},
+    "all": {"max_value": 1.5, "negative_slope": 0.1, "threshold": 0.4},
+}.items():
+    one(what, "ReLU", (3, 40), **options)
+one("plain", "LeakyReLU", (3, 40))
+one("slope", "LeakyReLU", (3, 40), negative_slope=0.1, kerases=("keras3",))
+one("alpha", "LeakyReLU", (3, 40), alpha=0.1, kerases=("keras2",))
+one("plain", "ELU", (3, 40))
+one("alpha", "ELU", (3, 40), alpha=0.3)
+one("theta", "ThresholdedReLU", (3, 40), theta=0.7, kerases=("keras2",))
+for rank, shape in RANKED.items():
+    for axis in (-1, *range(1, rank)):
+        one(f"rank-{rank}-axis-{axis}", "Softmax", shape, axis=axis)
+one("relu", "Activation", (3, 40), activation="relu")
+one("object", "Activation", (3, 40), activation=leaky)
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+both_formats("rank-4", "Flatten", IMAGE)
+both_formats("rank-3", "Flatten", SEQUENCE)
+one("rank-2", "Flatten", (5,))
+one("plain", "Reshape", (6, 4), target_shape=(3, 8))
+one("minus-1", "Reshape", (6, 4), target_shape=(2, -1, 3))
+one("only-minus-1", "Reshape", (2, 3, 4), target_shape=(-1,))
+one("rank-3", "Permute", (6, 4), dims=(2, 1))
+one("rank-4", "Permute", (2, 3, 4), dims=(3, 1, 2))
+one("rank-4-to-channels-first", "Permute", (2, 3, 4), dims=(2, 3, 1))
+for what, amount in {"1": 1, "1-2": (1, 2), "asymmetric": ((1, 2), (0, 3))}.items():
+    both_formats(what, "ZeroPadding2D", IMAGE, padding=amount)
+    both_formats(what, "Cropping2D", IMAGE, cropping=amount)
+for what, options in {
+    "nearest": {"size": 2},
+    "nearest-3-2": {"size": (3, 2)},
+    "bilinear": {"size": 2, "interpolation": "bilinear"},
+    "bilinear-3-2": {"size": (3, 2), "interpolation": "bilinear"},
+    "bilinear-1": {"size": 1, "interpolation": "bilinear"},
+}.items():
+    both_formats(what, "UpSampling2D", IMAGE, **options)
+
+# --- what does nothing at inference ----------------------------------------------------------------------------------
+
+for class_name in ("Dropout", "AlphaDropout", "GaussianDropout"):
+    one("rank-3", class_name, (6, 5), rate=0.3)
+one("rank-3", "SpatialDropout1D", (6, 5), rate=0.3)
+both_formats("rank-4", "SpatialDropout2D", IMAGE, rate=0.3)
+both_formats("rank-5", "SpatialDropout3D", (2, 3, 4, 5), rate=0.3)
+one("rank-3", "GaussianNoise", (6, 5), stddev=0.3)
+one("rank-3", "ActivityRegularization", (6, 5), l2=0.3)
+
+# --- fused activations -----------------------------------------------------------------------------------------------
+
+FUSED = {
+    "Conv1D": (SEQUENCE, {"filters": 12, "kernel_size": 3}),
+    "Conv2D": (IMAGE, {"filters": 10, "kernel_size": 3}),
+    "DepthwiseConv2D": (IMAGE, {"kernel_size": 3}),
+    "SeparableConv2D": (IMAGE, {"filters": 10, "kernel_size": 3}),
+    "Conv2DTranspose": ((4, 5, 3), {"filters": 2, "kernel_size": 3, "strides": 2}),
+}
+for class_name, (shape, options) in FUSED.items():
+    for activation in ("relu", "softmax", "linear"):
+        both_formats(f"fused-{activation}", class_name, shape, activation=activation, **options)
+    both_formats("fused-object", class_name, shape, activation=leaky, **options)
+for activation in ("tanh", "softmax"):
+    one(f"fused-{activation}", "Dense", (3, 7), units=5, activation=activation)
+one("fused-object", "Dense", (3, 7), units=5, activation=leaky)
+one("fused-softmax-object", "Dense", (3, 7), units=5, activation=lambda library: library.layers.Softmax(axis=1))
+one("fused-relu-object", "Dense", (3, 7), units=5, activation=lambda library: library.layers.ReLU(0.7))
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
+def test_layer_agrees(case, name, source):
+    check(case, name, source)
+
+
+def test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis():
+    """``keras.ops.add`` takes (1, C, 1, 1) for a bias of the last axis if that has C cells; KeyDNN does not follow."""
+    first = Case("bias", ((4, 5, 3),), lambda library, x: library.layers.Conv2D(3, 1, data_format="channels_first")(x))
+    last = Case("bias", ((5, 3, 4),), lambda library, x: library.layers.Conv2D(3, 1)(x))
+    x = first.arrays()
+    model = from_keras(first.model("keras3"), strict=False)
+    wanted = answer(last.model("keras3"), np.moveaxis(x, 1, -1))
+    assert_agrees(model, x, np.moveaxis(wanted, -1, 1), first.relative)
+
+
+def test_every_builder_has_cases():
+    assert set(BUILDERS) == COVERED
+    fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
+    assert fused == {*FUSED, "Dense"}
