@@ -59,6 +59,8 @@ class Case:
         The most that the bound may be beside the largest output: above it the comparison would say nothing.
     names
         Names of the inputs, where they are given in a dict.
+    sources
+        Where from: all but those that Keras itself cannot write.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Case:
     kerases: tuple[str, ...] = ("keras3", "keras2")
     relative: float = 1e-3
     names: tuple[str, ...] = ()
+    sources: tuple[str, ...] = SOURCES
 
     def model(self, name):
         """Build the model in one of the Kerases, with random weights."""
@@ -102,7 +105,7 @@ def parameters(cases):
         pytest.param(case, name, source, id=f"{case.id}-{name}-{source}")
         for case in cases
         for name in case.kerases
-        for source in SOURCES
+        for source in case.sources
     ]
 
 
@@ -126,13 +129,13 @@ def filled(model, seed, draw=None):
     return model
 
 
-def save(model, stem):
-    """Save a model in both containers; give what ``from_keras`` takes, by name."""
-    paths: dict[str, Any] = {name: FOLDER / f"{stem}.{name}" for name in ("h5", "keras")}
+def save(model, stem, sources=SOURCES):
+    """Give what ``from_keras`` takes, by name: files in both containers, and the model itself."""
+    made: dict[str, Any] = {name: FOLDER / f"{stem}.{name}" for name in sources if name != "live"}
     with quiet():
-        for path in paths.values():
+        for path in made.values():
             model.save(path)
-    return {**paths, "live": model}
+    return {**made, "live": model}
 
 
 def answer(model, inputs):
@@ -162,7 +165,7 @@ def built(case, name):
     """Give the sources, the inputs and Keras' answer of a case; made once for all sources."""
     model = case.model(name)
     inputs = case.arrays()
-    return save(model, f"{name}-{case.seed}"), inputs, answer(model, inputs)
+    return save(model, f"{name}-{case.seed}", case.sources), inputs, answer(model, inputs)
 
 
 def oracle_of(model, inputs):

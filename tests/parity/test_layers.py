@@ -63,7 +63,7 @@ UNEQUAL = {
     "strides-1-2": {"kernel_size": 3, "strides": (1, 2), "padding": "same"},
     "dilation-1-3": {"kernel_size": 2, "dilation_rate": (1, 3)},
 }
-# Keras 3.15 with TensorFlow adds the bias of a channels_first layer along the *last* axis where that has as many cells as
+# Keras 3.15 adds the bias of a channels_first layer along the *last* axis where that has as many cells as
 # there are channels (test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis): no output here is 10 or 12 wide.
 IMAGE, SEQUENCE = (7, 9, 10), (11, 4)
 
