@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -43,6 +44,8 @@ def convert(
 
     if report is not None and report.suffix not in (".md", ".json"):
         raise UsageError(f"--report {report}: give a name that ends in .md or .json")
+    _refuse_same(dst=dst, src=src)
+    _refuse_same(report=report, src=src, dst=dst)
     conversion = convert_file(
         src,
         Options(
@@ -79,6 +82,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
         raise UsageError("run needs the checkpoint and at least one input: keydnn run model.json input.npy")
     if top < 0 or batch_size < 1:
         raise UsageError("--top must be >= 0 and --batch-size >= 1")
+    _refuse_same(output=output, model=model, **{f"input {place}": path for place, path in enumerate(inputs)})
     loaded = load(model)
     loaded.graph.check_count(len(inputs))
     arrays = [read_npy(path) for path in inputs]
@@ -88,7 +92,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
     results = list(found) if isinstance(found, list) else [found]
     for end, result in zip(loaded.graph.outputs, results, strict=True):
         array = np.asarray(result)
-        print(f"{end.name}: {array.dtype} {array.shape}, in {seconds:.3f} s, compiling kernels included")
+        print(f"{end.name}: {array.dtype} {array.shape}")
         if output is not None:
             path = output if len(results) == 1 else output.with_name(f"{output.stem}.{_file_part(end.name)}.npy")
             write_npy(path, array)
@@ -97,6 +101,18 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
             _print_top(array, top)
         elif output is None:
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
+
+    print(f"{len(arrays[0])} examples in {seconds:.3f} s, compiling or loading kernels included")
+
+
+def _refuse_same(**paths: Path | None) -> None:
+    """Refuse to write a file over one that is read, or written by the same command."""
+    (name, written), *others = paths.items()
+    if written is None:
+        return
+    for other, path in others:
+        if path is not None and os.path.abspath(written) == os.path.abspath(path):
+            raise UsageError(f"{name} and {other} are both {written}; give {name} another name")
 
 
 def _file_part(name: str) -> str:
@@ -136,7 +152,7 @@ def inspect(file: Path) -> None:
         print(f"{file}: cannot be converted; the table says what stands in the way")
         return
     flags = sorted({obstacle.flag for obstacle in conversion.obstacles if obstacle.flag})
-    needs = f"needs {' '.join(flags)}, or --nostrict for both" if flags else "converts without any switch"
+    needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{' --nostrict' if flags else ''}")
 
 

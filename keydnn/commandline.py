@@ -188,9 +188,9 @@ def _parameter(name: str, flag: str, parameters: Any, hints: dict[str, Any]) -> 
         rest = key.removeprefix(prefix)
         if rest != key and hints.get(rest) is bool:
             return rest, True
-    raise UsageError(
-        f"{name} has no flag --{flag}{_nearest(flag, map(_dashes, parameters), '--')}; keydnn {name} --help lists them"
-    )
+    known = [_dashes(key) for key, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
+    known += [f"no{_dashes(key)}" for key, p in parameters.items() if p.default is True]
+    raise UsageError(f"{name} has no flag --{flag}{_nearest(flag, known, '--')}; keydnn {name} --help lists them")
 
 
 def _value(key: str, text: str, hint: Any) -> Any:

@@ -115,7 +115,7 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["convrt"], "unknown command 'convrt' (did you mean convert?)", id="unknown-verb"),
         pytest.param(["convert", "m.h5"], "convert needs --dst", id="missing"),
         pytest.param(["convert", "m.h5", "n.json", "more"], "no use for 'more'", id="leftover-word"),
-        pytest.param(["convert", "m.h5", "n.json", "--nostrct"], "did you mean --", id="unknown-flag"),
+        pytest.param(["convert", "m.h5", "n.json", "--nostrct"], "did you mean --nostrict?", id="unknown-flag"),
         pytest.param(["convert", "m.h5", "n.json", "--strict=no"], "--strict must be true or false, got 'no'", id="no"),
         pytest.param(["convert", "m.h5", "n.json", "--strict=0"], "true or false", id="zero"),
         pytest.param(["convert", "m.h5", "n.json", "--nostrict=true"], "takes no value", id="negated-value"),
@@ -127,6 +127,12 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["convert", "m.h5", "n.json", "--weights", "both"], "inline or sidecar", id="choice"),
         pytest.param(["convert", "m.h5", "n.json", "--channels-last", "keep"], "must be transpose", id="channels-last"),
         pytest.param(["convert", "m.h5", "n.json", "--report", "r.html"], "ends in .md or .json", id="report"),
+        pytest.param(["convert", "m.h5", "./m.h5", "--nostrict"], "dst and src are both m.h5", id="over-the-source"),
+        pytest.param(["convert", "m.h5", "n.json", "--report=n.json"], "report and dst are both", id="report-over-it"),
+        pytest.param(
+            ["run", "m.json", "x.npy", "--output", "m.json"], "output and model are both", id="over-the-model"
+        ),
+        pytest.param(["run", "m.json", "x.npy", "--output=x.npy"], "output and input 0 are both", id="over-the-input"),
         pytest.param(["run", "m.json"], "at least one input", id="no-input"),
         pytest.param(["run", "m.json", "x.npy", "--top", "many"], "--top must be a whole number", id="number"),
         pytest.param(["run", "m.json", "x.npy", "--top", "1e2"], "--top must be a whole number", id="float"),

@@ -55,7 +55,7 @@ class _Pass:
         for node in self._graph.nodes:
             self._values[node.name] = self._visit(node)
         outputs = [
-            Output(output.name, self._write(self._values[output.value], f"{output.value}.output"))
+            Output(output.name, self._write(self._values[output.value], f"{self._values[output.value].base}.output"))
             for output in self._graph.outputs
         ]
         return _without_dead_nodes(Graph(self._graph.inputs, self._nodes, outputs))

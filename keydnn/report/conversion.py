@@ -62,7 +62,7 @@ def report_markdown(conversion: Conversion, graph: Graph) -> str:
         "",
         *_table(("Keras layer", "class", "module", "output shape", "parameters"), map(_node_cells, data["nodes"])),
         "",
-        f"## Rewrites ({len(data['rewrites'])}, none changes a number)",
+        f"## Rewrites ({len(data['rewrites'])})",
         "",
         *_table(("Keras layer", "class", "what"), ((r["layer"], r["class"], r["what"]) for r in data["rewrites"])),
     ]
@@ -119,5 +119,5 @@ def inspection_table(conversion: Conversion) -> str:
         title,
         [("layer", "left"), ("class", "left"), ("becomes", "left"), ("output shape", "left"), ("parameters", "right")],
         rows,
-        f"{summary}{len(conversion.obstacles)} things in the way without switches",
+        f"{summary}things in the way without switches: {len(conversion.obstacles)}",
     )

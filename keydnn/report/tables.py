@@ -20,7 +20,7 @@ def table_text(
     title: str, columns: Sequence[tuple[str, Align]], rows: Iterable[Sequence[str]], footer: str = ""
 ) -> str:
     """Give a table as text, as wide as the terminal."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, caption=footer, caption_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name, align in columns:
         table.add_column(name, justify=align, overflow="fold")
     for row in rows:
@@ -28,7 +28,8 @@ def table_text(
     console = Console(width=None if Console().is_terminal else NO_TERMINAL_WIDTH, highlight=False)
     with console.capture() as capture:
         console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+    lines = [line.rstrip() for line in capture.get().rstrip().splitlines()]
+    return "\n".join([*lines, *(["", footer] if footer else [])])
 
 
 def parameter_count(module: Module) -> int:

@@ -123,4 +123,5 @@ def softmax(call: LayerCall) -> Value:
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     if type(axis) is not int:
         call.refuse("axis", "one axis is expected")
-    return call.emit(Softmax(axis), call.input())
+    x = call.input()
+    return call.emit(Softmax(axis), x)

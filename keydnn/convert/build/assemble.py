@@ -98,7 +98,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | 
     full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
     builder = BUILDERS.get(full)
     if builder is None:
-        notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", "a class that KeyDNN does not know")
+        notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", _why_unknown(layer))
         return None
     try:
         return builder.build(call)
@@ -110,6 +110,14 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | 
         raise KerasFileError(
             f"{source}: layer {layer.name!r} ({layer.class_name}): a configuration that Keras does not write: {error}"
         ) from None
+
+
+def _why_unknown(layer: Layer) -> str:
+    if layer.package == "ops":
+        return "an operation on tensors, not a layer"
+    if "function" in layer.config:
+        return "Python code in the file, which is never run"
+    return f"a class of {layer.package}, not of Keras" if layer.package else "a class that KeyDNN does not know"
 
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:

@@ -15,7 +15,7 @@ from keydnn.errors import KerasFileError
 from keydnn.graph import Origin
 from keydnn.modules.base import Array, Module, Shape, shape_text
 from keydnn.modules.shape import Permute
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip
 
 # Options that say nothing about inference: training, randomness, naming, and shapes that the graph has anyway.
 IGNORED = {
@@ -132,10 +132,9 @@ class LayerCall:
     def refuse(self, key: str, why: str) -> None:
         """Take down that an option has a value which nothing can allow."""
         self.refused = True
-        message = f"Unsupported Keras layer: {self.class_name} with {key}={self._layer.config.get(key)!r}"
-        self._notes.obstacle(
-            self.name, self.class_name, message[:200], f"{key}={self._layer.config.get(key)!r} ({why})"
-        )
+        found = clip(f"{key}={self._layer.config.get(key)!r}", 80)
+        message = f"Unsupported Keras layer: {self.class_name} with {found}"
+        self._notes.obstacle(self.name, self.class_name, message, f"{found} ({why})")
 
     def rewrite(self, what: str) -> None:
         """Take down a lossless rewrite of this layer."""
@@ -189,8 +188,9 @@ class LayerCall:
         said += [f"the constant {value!r}" for value in _constants(call.args)]
         for what in said:
             self.refused = True
-            message = f"Unsupported Keras layer: {self.class_name} called with {what}"
-            self._notes.obstacle(self.name, self.class_name, message[:200], f"called with {what}"[:200])
+            found = clip(f"called with {what}", 80)
+            message = f"Unsupported Keras layer: {self.class_name} {found}"
+            self._notes.obstacle(self.name, self.class_name, message, found)
 
     def _note_precision(self) -> None:
         """Say so where Keras computes in another precision than float32; refuse quantized layers."""

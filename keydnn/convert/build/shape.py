@@ -38,7 +38,8 @@ def permute(call: LayerCall) -> Value:
     dims = call.option("dims")
     if not isinstance(dims, list) or any(type(axis) is not int for axis in dims):
         call.refuse("dims", "integers are expected")
-    return call.emit(Permute((0, *dims)), call.input())
+    x = call.input()
+    return call.emit(Permute((0, *dims)), x)
 
 
 @builds("ZeroPadding2D")
