@@ -92,11 +92,12 @@ def _layer(
 def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
     """Tell an operation of Keras 3 (``x + y`` is saved as ``Add``) from the layer of the same name.
 
-    HDF5 files do not keep the module, but only layers have ``trainable``.
+    HDF5 files do not keep the module, but only layers have ``trainable``: all of them but two kinds.
     """
     if ".ops." in f"{entry.get('module')}.":
         return True
-    return version >= (3,) and entry["class_name"] != "InputLayer" and "trainable" not in entry["config"]
+    without = entry["class_name"].startswith(("InputLayer", "SpatialDropout"))
+    return version >= (3,) and not without and "trainable" not in entry["config"]
 
 
 # --- Sequential -------------------------------------------------------------------------------------------------------
