@@ -7,7 +7,8 @@ import pytest
 
 from keydnn import from_keras
 from keydnn.convert.build import BUILDERS
-from tests.parity.kerases import Case, answer, assert_agrees, check, parameters
+from keydnn.errors import KerasInteropError
+from tests.parity.kerases import SOURCES, Case, answer, assert_agrees, check, parameters, save
 
 pytestmark = pytest.mark.parity
 
@@ -228,6 +229,16 @@ for rank, shape in RANKED.items():
 one("relu", "Activation", (3, 40), activation="relu")
 one("object", "Activation", (3, 40), activation=leaky)
 
+# Keras 3 writes calls of these functions on tensors as operations; tf-keras writes code, which is refused.
+COVERED |= {"ops>ReLU", "ops>Softmax"}
+for what, function in {
+    "relu": lambda library, x: library.activations.relu(x),
+    "relu-all": lambda library, x: library.activations.relu(x, negative_slope=0.1, max_value=1.5, threshold=0.4),
+    "softmax": lambda library, x: library.activations.softmax(x),
+    "softmax-axis-1": lambda library, x: library.ops.softmax(library.layers.Dense(3)(x), axis=1),
+}.items():
+    CASES.append(Case(f"operation-{what}", ((3, 40),), function, ("keras3",)))
+
 # --- shapes ----------------------------------------------------------------------------------------------------------
 
 both_formats("rank-4", "Flatten", IMAGE)
@@ -294,6 +305,24 @@ def test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis():
     model = from_keras(first.model("keras3"), strict=False)
     wanted = answer(last.model("keras3"), np.moveaxis(x, 1, -1))
     assert_agrees(model, x, np.moveaxis(wanted, -1, 1), first.relative)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda library, x: x + 1.0, id="constant"),
+        pytest.param(lambda library, x: x + x, id="same-tensor-twice"),
+        pytest.param(lambda library, x: x[:, 0], id="slice"),
+        pytest.param(lambda library, x: library.ops.reshape(x, (-1, 12)), id="reshape"),
+        pytest.param(lambda library, x: library.ops.maximum(x, library.layers.Dense(4)(x)), id="two-tensors"),
+    ],
+)
+def test_operations_of_keras_3_are_refused_by_name(function, source):
+    model = Case("operation", ((3, 4),), function).model("keras3")
+    with pytest.raises(KerasInteropError, match=r"^Unsupported Keras layer: ops>") as caught:
+        from_keras(save(model, "operation")[source], strict=False)
+    assert len(caught.value.obstacles) == 1
 
 
 def test_every_builder_has_cases():
