@@ -113,6 +113,17 @@ def dict_of_outputs(library, x):
     return {"second": library.layers.ReLU()(y), "first": y}
 
 
+@case((5,), (4,), names=("z", "b"))
+def dict_keys_that_are_not_the_layers_names(library, *_):
+    first, second = library.Input((5,), name="b"), library.Input((4,), name="other")
+    return library.Model({"z": first, "b": second}, library.layers.Concatenate()([first, second]))
+
+
+@case((5,), (4,))
+def an_input_that_nothing_reads(library, x, _):
+    return library.layers.Dense(3)(x)
+
+
 # --- shared layers ---------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +257,56 @@ def nested_with_a_shared_layer(library, x):
     dense = library.layers.Dense(5, activation="relu")
     inner = library.Model(a, dense(dense(a)), name="inner")
     return inner(inner(x))
+
+
+@case((5,))
+def nested_with_a_dict_of_inputs(library, x):
+    """Named in another order than the alphabet's, both in the model and in its call."""
+    b, a = library.Input((5,), name="b"), library.Input((5,), name="a")
+    inner = library.Model({"b": b, "a": a}, library.layers.Subtract()([a, b]), name="inner")
+    return inner({"b": x, "a": library.layers.Dense(5)(x)})
+
+
+@case((5,))
+def nested_with_dicts_whose_keys_are_not_the_layers_names(library, x):
+    a, b = library.Input((5,), name="a"), library.Input((5,), name="b")
+    outputs = {"second": library.layers.Subtract()([a, b]), "first": library.layers.Dense(2)(a)}
+    inner = library.Model({"z": a, "b": b}, outputs, name="inner")
+    found = inner({"b": x, "z": library.layers.Dense(5)(x)})
+    return library.layers.Concatenate()([found["second"], found["first"]])
+
+
+@case((5,), (5,))
+def nested_with_inputs_in_another_order(library, x, y):
+    a, b = library.Input((5,), name="b"), library.Input((5,), name="a")
+    inner = library.Model([a, b], library.layers.Subtract()([a, b]), name="inner")
+    return inner([y, x])
+
+
+@case((5,))
+def a_layer_shared_by_two_nested_models_and_the_outer_one(library, x):
+    shared = library.layers.Dense(5, name="shared")
+    first, second = (block(library, library.layers.Input((5,)), shared, name=name) for name in ("first", "second"))
+    return second(first(shared(x)))
+
+
+@case((5,), kerases=("keras2",))
+def slashes_in_names(library, x):
+    """Keras 3 allows none."""
+    a = library.Input((5,))
+    y = library.layers.Dense(4, name="left/dense")(a)
+    inner = library.Model(a, library.layers.Dense(3, name="right/dense")(y), name="inner/model")
+    return library.layers.Dense(2, name="outer/dense")(inner(x))
+
+
+@case((5,))
+def nested_layers_named_as_the_model_and_as_weights(library, x):
+    a = library.Input((5,))
+    y = library.layers.Dense(4, name="kernel")(a)
+    inner = library.Model(
+        a, library.layers.Dense(3, name="bias")(library.layers.Dense(4, name="inner")(y)), name="inner"
+    )
+    return inner(x)
 
 
 @case((6, 7, 3))
