@@ -29,7 +29,7 @@ def convert(
     Args:
         src: the .h5, .hdf5 or .keras file
         dst: the checkpoint to write, e.g. model.json
-        strict: refuse every rewrite that is not allowed by name; --nostrict allows all (none changes a number)
+        strict: refuse every rewrite that is not allowed by name; --nostrict allows both of the next
         allow_non_linear_activation: allow Dense(..., activation="relu") and its like
         channels_last: "transpose" allows data_format="channels_last"
         weights: "inline" (base64 in the JSON) or "sidecar" (model.safetensors beside it)
@@ -76,6 +76,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
         batch_size: examples computed at once
     """
     from keydnn.model import load
+    from keydnn.names import Names
     from keydnn.npy import read_npy, write_npy
 
     if not inputs:
@@ -90,11 +91,16 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
     found = loaded.predict(arrays[0] if len(arrays) == 1 else list(arrays), batch_size)
     seconds = time.perf_counter() - start
     results = list(found) if isinstance(found, list) else [found]
+    files = Names()
     for end, result in zip(loaded.graph.outputs, results, strict=True):
         array = np.asarray(result)
         print(f"{end.name}: {array.dtype} {array.shape}")
         if output is not None:
-            path = output if len(results) == 1 else output.with_name(f"{output.stem}.{_file_part(end.name)}.npy")
+            path = (
+                output
+                if len(results) == 1
+                else output.with_name(f"{output.stem}.{files.new(_file_part(end.name))}.npy")
+            )
             write_npy(path, array)
             print(f"written to {path}")
         if top:

@@ -185,4 +185,5 @@ class Graph:
                 on_node(node, inputs, values[node.name])
             for name in finished:
                 values.pop(name, None)
-        return [values[output.value] for output in self.outputs]
+        given_names = {given.name for given in self.inputs}
+        return [values[o.value].copy() if o.value in given_names else values[o.value] for o in self.outputs]

@@ -89,7 +89,7 @@ class Model:
             if set(x) != set(names):
                 raise ShapeError(f"the inputs are named {', '.join(names)}; got {', '.join(map(str, x)) or 'none'}")
             given = [x[name] for name in names]
-        elif len(names) > 1 and isinstance(x, (list, tuple)):
+        elif isinstance(x, (list, tuple)) and (len(names) > 1 or [type(item) for item in x] == [np.ndarray]):
             given = list(x)
         else:
             given = [x]  # type: ignore[list-item]  # one input: whatever NumPy can make an array of
@@ -228,8 +228,8 @@ def from_keras(
     source
         Path of a ``.h5``, ``.hdf5`` or ``.keras`` file; or a live ``keras.Model``, if the caller has Keras.
     strict
-        If False, every lossless rewrite is allowed.  The numbers never change; ``model.source["rewrites"]`` lists what
-        was done.
+        If False, both switches below are on.  They change the form only; ``model.source["rewrites"]`` lists what was
+        done, and where a float16 or float64 model is computed in float32.
     allow_non_linear_activation
         Allow ``Dense(..., activation="relu")`` and its like: the activation becomes a module of its own.
     channels_last

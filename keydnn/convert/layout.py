@@ -14,8 +14,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from keydnn.graph import Graph, Node, Output
-from keydnn.modules.base import Module, Permutation
+from keydnn.modules.base import Module, Permutation, inverse
 from keydnn.modules.shape import Permute
+from keydnn.names import Names
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class _Pass:
         self._nodes: list[Node] = []
         self._written: dict[_Deferred, str] = {}
         self._permuted: dict[tuple[int, Permutation], Module] = {}
+        self._names = Names(graph.shapes)
 
     def run(self) -> Graph:
         for node in self._graph.nodes:
@@ -72,12 +74,12 @@ class _Pass:
             return _Deferred(x.base, tuple(x.order[axis] for axis in node.module.dims))
         order = next((x.order for x in inputs if x.moved), None)
         if order is not None and all(len(x.order) == len(order) for x in inputs):
-            inverse = _inverse(order)
-            module = self._module(node.module, inverse)
+            back = inverse(order)
+            module = self._module(node.module, back)
             if module is not None:
-                # x is transpose(base, order); the module now reads transpose(x, inverse), which for most x is base.
+                # x is transpose(base, order); the module now reads transpose(x, back), which for most x is base.
                 read = [
-                    self._write(_Deferred(x.base, tuple(x.order[axis] for axis in inverse)), f"{node.name}.in{place}")
+                    self._write(_Deferred(x.base, tuple(x.order[axis] for axis in back)), f"{node.name}.in{place}")
                     for place, x in enumerate(inputs)
                 ]
                 self._nodes.append(Node(node.name, module, tuple(read), node.origin))
@@ -101,13 +103,10 @@ class _Pass:
         if not value.moved:
             return value.base
         if value not in self._written:
+            name = self._names.new(name)
             self._nodes.append(Node(name, Permute(value.order), (value.base,)))
             self._written[value] = name
         return self._written[value]
-
-
-def _inverse(order: Permutation) -> Permutation:
-    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 def _without_dead_nodes(graph: Graph) -> Graph:

@@ -168,6 +168,11 @@ def shape_text(shape: Sequence[int | None]) -> str:
     return f"({', '.join(names)})" if len(names) != 1 else f"({names[0]},)"
 
 
+def inverse(permutation: Permutation) -> Permutation:
+    """Give the permutation that undoes another."""
+    return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
+
+
 def want_rank(owner: object, shape: Shape, rank: int, axes: str) -> None:
     """Raise ShapeError unless a shape has the rank."""
     if len(shape) != rank:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,11 +11,12 @@ from keydnn.convert.build.call import Blocked, LayerCall, Value
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import KerasModel, Layer, TensorRef, refs_in
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Origin, Output
 from keydnn.modules.base import Module, Shape
-from keydnn.strict_json import Json
+from keydnn.names import Names
+from keydnn.strict_json import Json, clip
 
 MAX_RANK = 8
 
@@ -22,24 +24,32 @@ MAX_RANK = 8
 class Assembly:
     """A graph under construction; the ``Sink`` of all calls."""
 
-    def __init__(self) -> None:
-        self.inputs: list[Input] = []
+    def __init__(self, layer_names: Iterable[str], input_names: Sequence[str]) -> None:
         self.nodes: list[Node] = []
         self.layout_nodes: set[str] = set()  # Permutes that the layout pass may move
+        self._names = Names([*layer_names, *input_names])
+        self._reserved = set(layer_names) - set(input_names)
+        self._by_origin: dict[Origin, list[Node]] = {}
 
     def emit(self, name: str, module: Module, inputs: Sequence[Value], origin: Origin, *, layout: bool) -> Value:
         """Add a node; a module equal to one of the same layer's earlier calls is shared with it."""
         shape = module.output_shape(*(value.shape for value in inputs))
-        shared = next((node.module for node in self.nodes if _same(node, module, origin)), module)
-        self.nodes.append(Node(name, shared, tuple(value.name for value in inputs), origin))
+        siblings = self._by_origin.setdefault(origin, [])
+        shared = next((node.module for node in siblings if _same(node, module)), module)
+        if name in self._reserved:  # a layer's own name, which was kept for it
+            self._reserved.remove(name)
+        else:
+            name = self._names.new(name)
+        siblings.append(Node(name, shared, tuple(value.name for value in inputs), origin))
+        self.nodes.append(siblings[-1])
         if layout:
             self.layout_nodes.add(name)
         return Value(name, shape)
 
 
-def _same(node: Node, module: Module, origin: Origin) -> bool:
+def _same(node: Node, module: Module) -> bool:
     other = node.module
-    if node.origin != origin or type(other) is not type(module) or other.parameters() != module.parameters():
+    if type(other) is not type(module) or other.parameters() != module.parameters():
         return False
     mine, theirs = module.tensors(), other.tensors()
     return bool(mine) and mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)
@@ -59,26 +69,31 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
         Weights that are missing, of another shape than the configuration says, or that no layer uses; a graph that
         does not fit together.
     """
-    assembly = Assembly()
+    input_names = model.input_keys or tuple(ref.layer for ref in model.inputs)
+    named = dict(zip((ref.layer for ref in model.inputs), input_names, strict=True))
+    inputs: dict[str, Input] = {}
+    assembly = Assembly([layer.name for layer in model.layers], input_names)
     values: dict[TensorRef, Value | None] = {}
     readers: dict[str, WeightReader] = {}
-    input_layers = [ref.layer for ref in model.inputs]
     for layer, number in _in_order(model):
         if layer.class_name == "InputLayer" and not layer.calls:
-            value = Value(layer.name, _input_shape(layer, model.source))
-            if layer.name in input_layers:
-                assembly.inputs.append(Input(value.name, value.shape))
+            value = Value(named.get(layer.name, layer.name), _input_shape(layer, model.source))
+            inputs[layer.name] = Input(value.name, value.shape)
             values[TensorRef(layer.name)] = value
             continue
+        if not layer.calls:
+            raise KerasFileError(f"{model.source}: layer {layer.name!r} ({layer.class_name}) is never called")
         reader = readers.setdefault(layer.name, WeightReader(layer, notes))
-        call = LayerCall(layer, number, values, model.version, reader, notes, assembly)
+        call = LayerCall(layer, number, values, model, reader, notes, assembly)
         values[TensorRef(layer.name, number)] = _build(call, layer, notes, model.source)
     if any(obstacle.switch is None for obstacle in notes.obstacles):
         return None, set()
     for name, reader in readers.items():
         if unused := reader.unused():
             raise KerasFileError(f"{model.source}: layer {name!r} does not use its weight {unused[0].name!r}")
-    assembly.inputs.sort(key=lambda given: input_layers.index(given.name))
+    missing = [ref.layer for ref in model.inputs if ref.layer not in inputs]
+    if missing:
+        raise KerasFileError(f"{model.source}: the input {missing[0]!r} is no InputLayer")
     outputs = []
     for name, ref in zip(model.output_names, model.outputs, strict=True):
         end = values.get(ref)
@@ -88,7 +103,7 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
             )
         outputs.append(Output(name, end.name))
     try:
-        return Graph(assembly.inputs, assembly.nodes, outputs), assembly.layout_nodes
+        return Graph([inputs[ref.layer] for ref in model.inputs], assembly.nodes, outputs), assembly.layout_nodes
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{model.source}: {error}") from None
 
@@ -104,6 +119,8 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | 
         return builder.build(call)
     except Blocked:
         return None
+    except KerasFileError as error:
+        raise KerasFileError(f"{source}: {error}") from None
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{source}: layer {layer.name!r} ({layer.class_name}): {error}") from None
     except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
@@ -122,27 +139,33 @@ def _why_unknown(layer: Layer) -> str:
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:
     """Give every call after the calls it reads, else in the file's order."""
-    pending = [(layer, number) for layer in model.layers for number in range(max(len(layer.calls), 1))]
-    done: set[TensorRef] = set()
-    while pending:
-        waiting = []
-        for layer, number in pending:
-            call = layer.calls[number] if layer.calls else None
-            refs = refs_in((call.args, call.kwargs)) if call else ()
-            if all(TensorRef(ref.layer, ref.call) in done for ref in refs):
-                done.add(TensorRef(layer.name, number))
-                yield layer, number
-            else:
-                waiting.append((layer, number))
-        if len(waiting) == len(pending):
-            names = ", ".join(repr(layer.name) for layer, _ in waiting[:5])
-            raise KerasFileError(f"{model.source}: the layers {names} read each other, in a circle")
-        pending = waiting
+    calls = [(layer, number) for layer in model.layers for number in range(max(len(layer.calls), 1))]
+    places = {(layer.name, number): place for place, (layer, number) in enumerate(calls)}
+    readers: dict[int, list[int]] = {}
+    waits = [0] * len(calls)
+    for place, (layer, number) in enumerate(calls):
+        call = layer.calls[number] if layer.calls else Call(())
+        for read in {places[ref.layer, ref.call] for ref in refs_in((call.args, call.kwargs))}:
+            readers.setdefault(read, []).append(place)
+            waits[place] += 1
+    ready = [place for place, count in enumerate(waits) if not count]
+    done = 0
+    while ready:
+        place = heapq.heappop(ready)
+        done += 1
+        yield calls[place]
+        for reader in readers.get(place, ()):
+            waits[reader] -= 1
+            if not waits[reader]:
+                heapq.heappush(ready, reader)
+    if done < len(calls):
+        names = ", ".join(repr(layer.name) for (layer, _), count in zip(calls, waits, strict=True) if count)
+        raise KerasFileError(f"{model.source}: these layers read each other, in a circle: {clip(names, 200)}")
 
 
 def _input_shape(layer: Layer, source: str) -> Shape:
     config = layer.config
-    shape: Json = config.get("batch_shape") or config.get("batch_input_shape") or config.get("input_shape")
+    shape: Json = config.get("batch_shape") or config.get("batch_input_shape")
     fits = isinstance(shape, list) and 1 <= len(shape) <= MAX_RANK
     if not fits or not all(size is None or (type(size) is int and size > 0) for size in shape):
         raise KerasFileError(f"{source}: the input {layer.name!r} has no usable shape: {shape!r}")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from typing import NoReturn, Protocol
 
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import Layer, TensorRef, refs_in
-from keydnn.errors import KerasFileError
+from keydnn.convert.read.record import KerasModel, Layer, TensorRef, constants_in, refs_in
+from keydnn.errors import ShapeError
 from keydnn.graph import Origin
-from keydnn.modules.base import Array, Module, Shape, shape_text
+from keydnn.modules.base import Array, Module, Shape, inverse, shape_text
 from keydnn.modules.shape import Permute
 from keydnn.strict_json import Json, clip
 
@@ -57,13 +55,14 @@ class LayerCall:
         layer: Layer,
         number: int,
         values: Mapping[TensorRef, Value | None],
-        version: tuple[int, ...],
+        model: KerasModel,
         weights: WeightReader,
         notes: Notes,
         sink: Sink,
     ) -> None:
-        self.name, self.class_name, self.version = layer.name, layer.class_name, version
-        self.refused = False
+        self.name, self.class_name = layer.name, layer.class_name
+        self.version, self.backend = model.version, model.backend
+        self._refused = False
         self._layer, self._number, self._values = layer, number, values
         self._weights, self._notes, self._sink = weights, notes, sink
         self._read: set[str] = set()
@@ -131,10 +130,18 @@ class LayerCall:
 
     def refuse(self, key: str, why: str) -> None:
         """Take down that an option has a value which nothing can allow."""
-        self.refused = True
         found = clip(f"{key}={self._layer.config.get(key)!r}", 80)
-        message = f"Unsupported Keras layer: {self.class_name} with {found}"
-        self._notes.obstacle(self.name, self.class_name, message, f"{found} ({why})")
+        self.obstacle(f"with {found}", f"{found} ({why})")
+
+    def obstacle(self, what: str, found: str) -> None:
+        """Take down something that nothing can allow: what the message says behind the class, and what was found."""
+        self._refused = True
+        message = f"Unsupported Keras layer: {self.class_name} {what}"
+        self._notes.obstacle(self.name, self.class_name, message, found)
+
+    def stop(self) -> NoReturn:
+        """Give up on this call: what stands in the way has been taken down."""
+        raise Blocked
 
     def rewrite(self, what: str) -> None:
         """Take down a lossless rewrite of this layer."""
@@ -143,14 +150,14 @@ class LayerCall:
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def inputs(self) -> list[Value]:
-        """Give the values this call reads; options must have been read before."""
+        """Check what has not been read, and give the values this call reads; options come before inputs."""
         self._refuse_unread()
         self._refuse_arguments()
         self._note_precision()
         refs = list(refs_in(self._layer.calls[self._number].args))
         values = [self._values.get(ref) for ref in refs]
         known = [value for value in values if value is not None]
-        if self.refused or len(known) != len(values):
+        if self._refused or len(known) != len(values):
             raise Blocked
         return known
 
@@ -158,22 +165,19 @@ class LayerCall:
         """Give the only value this call reads, of a rank if one is named."""
         values = self.inputs()
         if len(values) != 1:
-            raise KerasFileError(f"layer {self.name!r} ({self.class_name}) takes one input, but has {len(values)}")
+            raise ShapeError(f"takes one input, but has {len(values)}")
         (value,) = values
         if rank is not None and len(value.shape) != rank:
-            raise KerasFileError(
-                f"layer {self.name!r} ({self.class_name}) takes an input of rank {rank}, got {shape_text(value.shape)}"
-            )
+            raise ShapeError(f"takes an input of rank {rank}, got {shape_text(value.shape)}")
         return value
 
     def size(self, value: Value, axis: int) -> int:
-        """Give the size of an axis that must be known, because weights depend on it."""
+        """Give the size of an axis that must be known; where it is free, the call is given up."""
         size = value.shape[axis]
         if size is None:
-            raise KerasFileError(
-                f"layer {self.name!r} ({self.class_name}): the size of axis {axis} of its input "
-                f"{shape_text(value.shape)} is not in the file"
-            )
+            found = shape_text(value.shape)
+            self.obstacle(f"on an input {found}", f"the size of axis {axis} of its input {found} must be fixed")
+            self.stop()
         return size
 
     def _refuse_unread(self) -> None:
@@ -183,14 +187,8 @@ class LayerCall:
 
     def _refuse_arguments(self) -> None:
         """Refuse keywords and constants of the call, other than those that say nothing."""
-        call = self._layer.calls[self._number]
-        said = [f"{key}={value!r}" for key, value in call.kwargs.items() if value not in (None, False)]
-        said += [f"the constant {value!r}" for value in _constants(call.args)]
-        for what in said:
-            self.refused = True
-            found = clip(f"called with {what}", 80)
-            message = f"Unsupported Keras layer: {self.class_name} {found}"
-            self._notes.obstacle(self.name, self.class_name, message, found)
+        for what in constants_in(self._layer.calls[self._number]):
+            self.obstacle(f"called with {what}", f"called with {what}")
 
     def _note_precision(self) -> None:
         """Say so where Keras computes in another precision than float32; refuse quantized layers."""
@@ -261,7 +259,7 @@ class LayerCall:
         """Undo :meth:`channel_axis_first`."""
         if axis == 1:
             return value
-        return self.permute(value, _inverse(_to_front(len(value.shape), axis)), "channels_last")
+        return self.permute(value, inverse(_to_front(len(value.shape), axis)), "channels_last")
 
     def to_channels_first(self, value: Value, last: bool) -> Value:
         """Give a value with its last axis moved to position 1, if it is the channel axis."""
@@ -273,7 +271,7 @@ class LayerCall:
         axis = len(value.shape) - 1
         if not last or axis < 2:
             return value
-        return self.permute(value, _inverse(_to_front(len(value.shape), axis)), "channels_last")
+        return self.permute(value, inverse(_to_front(len(value.shape), axis)), "channels_last")
 
     def permute(self, value: Value, order: tuple[int, ...], part: str) -> Value:
         """Emit a Permute that the layout pass may move, or drop against its inverse."""
@@ -281,20 +279,5 @@ class LayerCall:
         return self._sink.emit(self._node_name(part), module, [value], self._origin, layout=True)
 
 
-def _constants(value: Any) -> Iterator[Any]:
-    """Give what is neither a tensor nor None in the arguments of a call."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _constants(item)
-    elif value is not None and not isinstance(value, TensorRef):
-        yield value
-
-
 def _to_front(rank: int, axis: int) -> tuple[int, ...]:
     return (0, axis, *(other for other in range(1, rank) if other != axis))
-
-
-def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(axis) for axis in np.argsort(order))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Array
@@ -46,6 +48,14 @@ def bias_of(arrays: Sequence[Array]) -> Array | None:
     return arrays[0] if arrays else None
 
 
+def as_correlation(call: LayerCall, kernel: Array, axes: int) -> Array:
+    """Give a kernel as the modules use it: Keras on Theano mirrored those of Conv1D, Conv2D, Conv2DTranspose."""
+    if call.backend != "theano":
+        return kernel
+    call.rewrite("kernel of the Theano backend mirrored")
+    return np.flip(kernel, tuple(range(axes)))
+
+
 @builds("Conv1D", fused_activation=True)
 def conv1d(call: LayerCall) -> Value:
     """Kernel (length, in / groups, out) -> weight (out, in / groups, length); causal padding is made explicit."""
@@ -66,7 +76,7 @@ def conv1d(call: LayerCall) -> Value:
         window.dilation,
         groups,
         window.use_bias,
-        weight=kernel.transpose(2, 1, 0),
+        weight=as_correlation(call, kernel, 1).transpose(2, 1, 0),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
@@ -91,7 +101,7 @@ def conv2d(call: LayerCall) -> Value:
         window.dilation,
         groups,
         window.use_bias,
-        weight=kernel.transpose(3, 2, 0, 1),
+        weight=as_correlation(call, kernel, 2).transpose(3, 2, 0, 1),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
@@ -190,7 +200,7 @@ def conv2d_transpose(call: LayerCall) -> Value:
         tuple(output_padding),
         window.dilation,
         use_bias=window.use_bias,
-        weight=kernel.transpose(3, 2, 0, 1),
+        weight=as_correlation(call, kernel, 2).transpose(3, 2, 0, 1),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)

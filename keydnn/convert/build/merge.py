@@ -28,6 +28,7 @@ def elementwise(call: LayerCall) -> Value:
         if len(value.shape) < rank:
             sizes = tuple(call.size(value, axis) for axis in range(1, len(value.shape)))
             shape = (1,) * (rank - len(value.shape)) + sizes
+            call.rewrite(f"input {place} of rank {len(value.shape)} gets axes of size 1 behind the batch, as in Keras")
             values[place] = call.emit(Reshape(shape), value, part=f"rank{place}")
     return call.emit(ELEMENTWISE[call.class_name](), *values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
+from keydnn.modules.base import inverse
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d, LayerNorm
 
 
@@ -26,7 +27,7 @@ def batch_normalization(call: LayerCall) -> Value:
     position = axis + rank if axis < 0 else axis
     if not 1 <= position < rank or rank not in (2, 3, 4):
         call.refuse("axis", f"the input has rank {rank}")
-        call.inputs()
+        call.stop()
     channels = call.size(x, position)
     shape = (channels,)
     arrays = call.weights(
@@ -60,7 +61,7 @@ def layer_normalization(call: LayerCall) -> Value:
     positions = [item + rank if item < 0 else item for item in axes]
     if positions != sorted(set(positions)) or not 1 <= positions[0] <= positions[-1] < rank:
         call.refuse("axis", f"axes of an input of rank {rank} in ascending order, without the batch, are expected")
-        call.inputs()
+        call.stop()
     shape = tuple(call.size(x, position) for position in positions)
     arrays = call.weights(gamma=shape if use_weight else None, beta=shape if use_bias else None)
     weight = arrays.pop(0) if use_weight else None
@@ -69,5 +70,6 @@ def layer_normalization(call: LayerCall) -> Value:
     order = (*(other for other in range(rank) if other not in positions), *positions)
     if order == tuple(range(rank)):
         return call.emit(module, x)
+    call.rewrite(f"axes {positions} moved to the end and back")
     x = call.permute(x, order, "axes_last")
-    return call.permute(call.emit(module, x), tuple(sorted(range(rank), key=order.__getitem__)), "axes_back")
+    return call.permute(call.emit(module, x), inverse(order), "axes_back")

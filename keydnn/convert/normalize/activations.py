@@ -6,7 +6,9 @@ import dataclasses
 
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.normalize.spelling import renamed
+from keydnn.convert.read.architecture import class_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, replace_refs
+from keydnn.names import Names
 from keydnn.strict_json import Json
 
 
@@ -14,6 +16,7 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
     """Move every non-linear ``activation`` of Dense, Conv2D, ... into a layer ``<name>.activation`` of its own."""
     layers: list[Layer] = []
     moved: dict[str, str] = {}
+    names = Names(layer.name for layer in model.layers)
     for layer in model.layers:
         activation = layer.config.get("activation")
         name = activation_name(activation)
@@ -27,8 +30,8 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
         if not notes.options.allow_non_linear_activation:
             message = f"Non-linear activation fused into {layer.class_name} is not allowed"
             notes.obstacle(layer.name, layer.class_name, message, f"activation={name!r}", switch)
-        notes.rewrite(layer.name, layer.class_name, f"activation {name!r} unfused into {layer.name}.activation")
-        moved[layer.name] = f"{layer.name}.activation"
+        moved[layer.name] = names.new(f"{layer.name}.activation")
+        notes.rewrite(layer.name, layer.class_name, f"activation {name!r} unfused into {moved[layer.name]}")
         layers.append(dataclasses.replace(layer, config={**layer.config, "activation": "linear"}))
         calls = tuple(Call((TensorRef(layer.name, number),)) for number in range(len(layer.calls)))
         split = _activation_layer(moved[layer.name], activation, calls)
@@ -52,7 +55,7 @@ def unfuse(model: KerasModel, notes: Notes) -> KerasModel:
 def _activation_layer(name: str, activation: Json, calls: tuple[Call, ...]) -> Layer:
     """Give the layer of an activation: its own, if the activation is a layer (``activation=LeakyReLU(0.1)``)."""
     if isinstance(activation, dict) and _is_layer(activation):
-        package, _, class_name = str(activation.get("class_name")).rpartition(">")
+        class_name, package = class_of(activation)
         return renamed(Layer(name, class_name, package, activation["config"], calls))
     return Layer(name, "Activation", "", {"activation": activation}, calls)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in, replace_refs
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in, replace_refs
 from keydnn.errors import KerasFileError
+from keydnn.names import Names
 
 Resolve = Callable[[TensorRef], TensorRef]
+MAX_CALLS = 100_000  # of layers, after inlining; nesting multiplies them
 
 
 def inline_models(model: KerasModel, notes: Notes) -> KerasModel:
@@ -20,12 +22,14 @@ def inline_models(model: KerasModel, notes: Notes) -> KerasModel:
     while any(layer.inner is not None for layer in model.layers):
         layers: list[Layer] = []
         ends: dict[TensorRef, TensorRef] = {}
+        names = Names(layer.name for layer in model.layers)
         for layer in model.layers:
             if layer.inner is None:
                 layers.append(layer)
                 continue
             notes.rewrite(layer.name, layer.class_name, f"nested model written out as {len(layer.inner.layers)} layers")
-            layers += _inlined(layer, layer.inner, ends, model.source)
+            layers += _inlined(layer, layer.inner, names, ends, notes, model.source)
+        _bound_calls(sum(len(layer.calls) for layer in layers), model.source)
         model = dataclasses.replace(
             model,
             layers=tuple(_renamed(layer, _follow(ends)) for layer in layers),
@@ -34,41 +38,58 @@ def inline_models(model: KerasModel, notes: Notes) -> KerasModel:
     return model
 
 
-def _inlined(layer: Layer, inner: KerasModel, ends: dict[TensorRef, TensorRef], source: str) -> list[Layer]:
+def _bound_calls(count: int, source: str) -> None:
+    if count > MAX_CALLS:
+        raise KerasFileError(f"{source}: models in models make {count:,} calls of layers, more than {MAX_CALLS:,}")
+
+
+def _inlined(
+    layer: Layer, inner: KerasModel, names: Names, ends: dict[TensorRef, TensorRef], notes: Notes, source: str
+) -> list[Layer]:
     """Give the layers of a nested model, and write into ``ends`` what its outputs are now called."""
-    input_names = {ref.layer for ref in inner.inputs}
+    _bound_calls(sum(len(sub.calls) for sub in inner.layers) * len(layer.calls), source)
+    given_names = {ref.layer for ref in inner.inputs}
+    new_names = {sub.name: names.new(f"{layer.name}/{sub.name}") for sub in inner.layers if sub.name not in given_names}
     calls: dict[str, list[Call]] = {sub.name: [] for sub in inner.layers}
     for number, outer in enumerate(layer.calls):
-        given = list(refs_in(outer.args))
-        if len(given) != len(inner.inputs):
-            raise KerasFileError(
-                f"{source}: {layer.name!r} takes {len(inner.inputs)} inputs, but is called with {len(given)}"
-            )
-        bound = dict(zip((ref.layer for ref in inner.inputs), given, strict=True))
+        for what in constants_in(outer):
+            message = f"Unsupported Keras layer: {layer.class_name} called with {what}"
+            notes.obstacle(layer.name, layer.class_name, message, f"called with {what}")
+        given = _given(layer, inner, outer, source)
+        bound = {ref.layer: value for ref, value in zip(inner.inputs, given, strict=True)}
         starts = {sub.name: number * len(sub.calls) for sub in inner.layers}
 
         def resolve(ref: TensorRef, bound: dict[str, TensorRef] = bound, starts: dict[str, int] = starts) -> TensorRef:
             if ref.layer in bound:
                 return bound[ref.layer]
-            return TensorRef(f"{layer.name}/{ref.layer}", starts[ref.layer] + ref.call, ref.tensor)
+            return TensorRef(new_names[ref.layer], starts[ref.layer] + ref.call, ref.tensor)
 
         for sub in inner.layers:
-            calls[sub.name] += [
-                Call(replace_refs(call.args, resolve), {**replace_refs(call.kwargs, resolve), **_training(outer)})
-                for call in sub.calls
-            ]
+            calls[sub.name] += [_renamed_call(call, resolve) for call in sub.calls]
         for position, output in enumerate(inner.outputs):
             ends[TensorRef(layer.name, number, position)] = resolve(output)
     return [
-        dataclasses.replace(sub, name=f"{layer.name}/{sub.name}", calls=tuple(calls[sub.name]))
+        dataclasses.replace(sub, name=new_names[sub.name], calls=tuple(calls[sub.name]))
         for sub in inner.layers
-        if sub.name not in input_names
+        if sub.name in new_names
     ]
 
 
-def _training(outer: Call) -> dict[str, object]:
-    """Give what a call of a nested model hands down to its layers."""
-    return {"training": True} if outer.kwargs.get("training") else {}
+def _given(layer: Layer, inner: KerasModel, outer: Call, source: str) -> list[TensorRef]:
+    """Give the tensors of a nested model's call in the order of its inputs, by name where the call has names."""
+    tensors = list(refs_in(outer.args))
+    structure = outer.args[0] if len(outer.args) == 1 else outer.args
+    if isinstance(structure, Mapping):
+        wanted = inner.input_keys or tuple(ref.layer for ref in inner.inputs)
+        if set(wanted) != set(structure) or not all(isinstance(structure[key], TensorRef) for key in wanted):
+            found = ", ".join(map(str, structure))
+            raise KerasFileError(f"{source}: {layer.name!r} takes {', '.join(wanted)}, but is called with {found}")
+        return [structure[key] for key in wanted]
+    if len(tensors) != len(inner.inputs):
+        raise KerasFileError(
+            f"{source}: {layer.name!r} takes {len(inner.inputs)} inputs, but is called with {len(tensors)}"
+        )
+    return tensors
 
 
 def _follow(ends: dict[TensorRef, TensorRef]) -> Resolve:
@@ -81,5 +102,8 @@ def _follow(ends: dict[TensorRef, TensorRef]) -> Resolve:
 
 
 def _renamed(layer: Layer, resolve: Resolve) -> Layer:
-    calls = tuple(Call(replace_refs(call.args, resolve), replace_refs(call.kwargs, resolve)) for call in layer.calls)
-    return dataclasses.replace(layer, calls=calls)
+    return dataclasses.replace(layer, calls=tuple(_renamed_call(call, resolve) for call in layer.calls))
+
+
+def _renamed_call(call: Call, resolve: Resolve) -> Call:
+    return Call(replace_refs(call.args, resolve), replace_refs(call.kwargs, resolve))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keydnn.convert.read.architecture import model_from, parse_config
+from keydnn.convert.read.architecture import model_from, parse_config, parse_version
 from keydnn.convert.read.archive import open_archive
 from keydnn.convert.read.h5 import H5File, open_h5
 from keydnn.convert.read.live import read_live
@@ -85,15 +86,6 @@ def _read_h5(file: H5File, source: str) -> KerasModel:
         raise KerasFileError(f"{source}: an HDF5 file, but not of Keras: it has no model_config")
     config = parse_config(str(text), f"model_config of {source}")
     version = file.attribute("model_weights", "keras_version") or file.attribute("", "keras_version")
-    return attach_legacy(model_from(config, parse_version(version), source), file, "model_weights")
-
-
-def parse_version(text: Any) -> tuple[int, ...]:
-    """Give ``"2.2.4-tf"`` as (2, 2, 4); files without a version are Keras 1's."""
-    numbers = []
-    for part in str(text or "1").split(".")[:3]:
-        digits = part.partition("-")[0]
-        if not digits.isdecimal() or len(digits) > 4:
-            break
-        numbers.append(int(digits))
-    return tuple(numbers) or (1,)
+    backend = file.attribute("model_weights", "backend") or file.attribute("", "backend")
+    model = dataclasses.replace(model_from(config, parse_version(version), source), backend=str(backend or ""))
+    return attach_legacy(model, file, "model_weights")

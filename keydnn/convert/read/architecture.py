@@ -6,15 +6,18 @@ Source: ``keras/src/models/functional.py`` and ``tf_keras/src/engine/functional.
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keydnn.convert.read.nodes import call_of, counted_from_0, is_keras3, structure_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
 from keydnn.strict_json import Json, clip, parse
 
 MODEL_CLASSES = {"Sequential", "Functional", "Model"}
-OWN_PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "builtins", "tensorflow.python.keras")
+OWN_PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 
 
 def parse_config(raw: bytes | str, where: str) -> Json:
@@ -24,6 +27,17 @@ def parse_config(raw: bytes | str, where: str) -> Json:
         return KerasFileError(f"{where}{f', {clip(path, 200)}' if path else ''}: {problem}")
 
     return parse(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"), refuse)
+
+
+def parse_version(text: object) -> tuple[int, ...]:
+    """Give ``"2.2.4-tf"`` as (2, 2, 4); files without a version are Keras 1's, other words ("nightly") the newest's."""
+    numbers: list[int] = []
+    for part in str(text or "1").split(".")[:3]:
+        digits = part.partition("-")[0]
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 4):
+            break
+        numbers.append(int(digits))
+    return tuple(numbers) or (3,)
 
 
 def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasModel:
@@ -45,7 +59,7 @@ def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasMode
 
 
 def _model(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
-    class_name, package = _class_of(entry)
+    class_name, package = class_of(entry)
     config = entry["config"]
     if package or class_name not in MODEL_CLASSES:
         name = config.get("name", class_name) if isinstance(config, dict) else class_name
@@ -58,22 +72,28 @@ def _model(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> 
     return _functional(config, version, source)
 
 
-def _class_of(entry: Mapping[str, Json]) -> tuple[str, str]:
-    """Give class name and package; the package is empty for Keras' own classes."""
+def class_of(entry: Mapping[str, Json]) -> tuple[str, str]:
+    """Give class name and package of an object's configuration; the package is empty for what is Keras' own.
+
+    tf-keras writes ``"module": null`` for a class that nobody registered.
+    """
     class_name = entry["class_name"]
     if not isinstance(class_name, str):
         raise TypeError(f"class_name {class_name!r}")
     package, _, short = class_name.rpartition(">")
-    registered, _, _ = str(entry.get("registered_name") or "").rpartition(">")
-    module = str(entry.get("module") or "keras")
-    own = module.split(".")[0] in OWN_PACKAGES or module.startswith(OWN_PACKAGES)
-    return short, package or registered or ("" if own else module)
+    registered = entry.get("registered_name")
+    registered_package, _, _ = str(registered or "").rpartition(">")
+    module = entry.get("module", "keras")
+    if module is None:
+        module = "an unregistered class" if registered else "keras"
+    own = any(module == package or str(module).startswith(f"{package}.") for package in OWN_PACKAGES)
+    return short, package or registered_package or ("" if own else str(module))
 
 
 def _layer(
     entry: Mapping[str, Json], calls: Sequence[Call], version: tuple[int, ...], source: str, index: int
 ) -> Layer:
-    class_name, package = _class_of(entry)
+    class_name, package = class_of(entry)
     config = entry["config"]
     inner = None
     if class_name in MODEL_CLASSES and not package:
@@ -92,12 +112,13 @@ def _layer(
 def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
     """Tell an operation of Keras 3 (``x + y`` is saved as ``Add``) from the layer of the same name.
 
-    HDF5 files do not keep the module, but only layers have ``trainable``: all of them but two kinds.
+    HDF5 files do not keep the module; there, only layers have ``trainable`` or ``dtype``.
     """
-    if ".ops." in f"{entry.get('module')}.":
-        return True
-    without = entry["class_name"].startswith(("InputLayer", "SpatialDropout"))
-    return version >= (3,) and not without and "trainable" not in entry["config"]
+    if version < (3,):
+        return False
+    if "module" in entry:
+        return not str(entry["module"]).endswith(".layers") and ".layers." not in str(entry["module"])
+    return not {"trainable", "dtype"} & set(entry["config"])
 
 
 # --- Sequential -------------------------------------------------------------------------------------------------------
@@ -122,9 +143,7 @@ def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str
             )
         given = f"{layers[0].name}_input"
         first = layers[0]
-        first = Layer(
-            first.name, first.class_name, first.package, first.config, (Call((TensorRef(given),)),), inner=first.inner
-        )
+        first = dataclasses.replace(first, calls=(Call((TensorRef(given),)),))
         layers[:1] = [Layer(given, "InputLayer", "", {"batch_shape": shape}, ()), first]
     ends = TensorRef(layers[0].name), TensorRef(layers[-1].name)
     return KerasModel(name, source, version, tuple(layers), ends[:1], ends[1:], (layers[-1].name,))
@@ -136,8 +155,9 @@ def _sequential_input_shape(first: Layer, entry: Mapping[str, Json]) -> Json | N
     model = config if isinstance(config, dict) else {}
     inner_input = None
     if first.inner is not None:
-        source = first.inner.layer(first.inner.inputs[0].layer)
-        inner_input = source.config.get("batch_shape") or source.config.get("batch_input_shape")
+        configs = {layer.name: layer.config for layer in first.inner.layers}
+        given = configs[first.inner.inputs[0].layer]
+        inner_input = given.get("batch_shape") or given.get("batch_input_shape")
     candidates = (
         first.config.get("batch_input_shape"),
         first.config.get("batch_shape"),
@@ -154,116 +174,51 @@ def _sequential_input_shape(first: Layer, entry: Mapping[str, Json]) -> Json | N
 
 def _functional(config: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
     layers: list[Layer] = []
-    old_nodes = False
+    keras3 = True
     for index, entry in enumerate(config["layers"]):
         nodes = entry.get("inbound_nodes", [])
-        old_nodes |= any(not isinstance(node, dict) for node in nodes)
-        layers.append(_layer(entry, [_call(node) for node in nodes], version, source, index))
-    names = [layer.name for layer in layers]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise KerasFileError(f"{source}: two layers are named {twice!r}")
-    # A nested model's first call is its own construction: Keras 2 counts it everywhere, Keras 3 for functional ones and
-    # in output_layers only.
-    late = {layer.name for layer in layers if layer.inner is not None} if old_nodes else set()
-    late_outputs = late or {
-        layer.name for layer in layers if layer.inner is not None and layer.class_name != "Sequential"
-    }
-    layers = [
-        Layer(layer.name, layer.class_name, layer.package, layer.config, _counted(layer.calls, late), inner=layer.inner)
-        for layer in layers
-    ]
-    inputs = tuple(refs_in(_structure(config["input_layers"])))
-    structure = _structure(config["output_layers"])
-    outputs = tuple(refs_in(_counted_value(structure, late_outputs)))
+        keras3 &= all(is_keras3(node) for node in nodes)
+        layers.append(_layer(entry, [call_of(node) for node in nodes], version, source, index))
+    twice = [name for name, count in Counter(layer.name for layer in layers).items() if count > 1]
+    if twice:
+        raise KerasFileError(f"{source}: two layers are named {twice[0]!r}")
+    # A nested model's first call is its own construction: Keras 2 counts it everywhere, Keras 3 for functional ones in
+    # output_layers only.
+    nested = {layer.name for layer in layers if layer.inner is not None}
+    functional = {layer.name for layer in layers if layer.inner is not None and layer.class_name != "Sequential"}
+    in_calls, in_outputs = (set(), functional) if keras3 else (nested, nested)
+    layers = [dataclasses.replace(layer, calls=counted_from_0(layer.calls, in_calls)) for layer in layers]
+    inputs, input_keys = _flat(structure_of(config["input_layers"]), source)
+    outputs, output_keys = _flat(counted_from_0(structure_of(config["output_layers"]), in_outputs), source)
     _check_refs(layers, (*inputs, *outputs), source)
-    output_names = tuple(structure) if isinstance(structure, dict) else _names_of(outputs)
-    if len(output_names) != len(outputs):
-        raise KerasFileError(f"{source}: outputs nested in a dictionary are not supported")
-    return KerasModel(str(config.get("name", "model")), source, version, tuple(layers), inputs, outputs, output_names)
+    if len(set(inputs)) != len(inputs):
+        raise KerasFileError(f"{source}: the same input is listed twice")
+    name = str(config.get("name", "model"))
+    return KerasModel(
+        name, source, version, tuple(layers), inputs, outputs, output_keys or _names_of(outputs), input_keys=input_keys
+    )
+
+
+def _flat(structure: Any, source: str) -> tuple[tuple[TensorRef, ...], tuple[str, ...]]:
+    """Give the tensors of a structure in Keras' order, and the keys if it is a dict."""
+    refs = tuple(refs_in(structure))
+    keys = tuple(sorted(structure)) if isinstance(structure, dict) else ()
+    if keys and len(keys) != len(refs):
+        raise KerasFileError(f"{source}: inputs or outputs nested in a dictionary are not supported")
+    return refs, keys
 
 
 def _names_of(outputs: Sequence[TensorRef]) -> tuple[str, ...]:
     """Name outputs after their layers, each name once."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    counts: Counter[str] = Counter()
     for ref in outputs:
-        name, count = ref.layer, 1
+        name = ref.layer
         while name in names:
-            count += 1
-            name = f"{ref.layer}_{count}"
-        names.append(name)
+            counts[ref.layer] += 1
+            name = f"{ref.layer}_{counts[ref.layer] + 1}"
+        names[name] = None
     return tuple(names)
-
-
-def _counted(calls: tuple[Call, ...], late: set[str]) -> tuple[Call, ...]:
-    return tuple(Call(_counted_value(call.args, late), _counted_value(call.kwargs, late)) for call in calls)
-
-
-def _counted_value(value: Any, late: set[str]) -> Any:
-    """Make the call numbers of nested models count from 0."""
-    if isinstance(value, TensorRef) and value.layer in late:
-        return TensorRef(value.layer, value.call - 1, value.tensor)
-    if isinstance(value, Mapping):
-        return {key: _counted_value(item, late) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_counted_value(item, late) for item in value)
-    return value
-
-
-def _structure(value: Json) -> Any:
-    """Give ``input_layers`` or ``output_layers`` (a triple, a list, a dict, or nested) with TensorRefs for triples."""
-    if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
-        return _ref(value)
-    if isinstance(value, dict):
-        return {key: _structure(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_structure(item) for item in value]
-    raise TypeError(f"tensor {value!r}")
-
-
-def _ref(triple: Sequence[Json]) -> TensorRef:
-    layer, call, tensor = triple[:3]
-    if not isinstance(layer, str) or type(call) is not int or type(tensor) is not int or call < 0 or tensor < 0:
-        raise TypeError(f"tensor {triple!r}")
-    return TensorRef(layer, call, tensor)
-
-
-def _call(node: Json) -> Call:
-    """Give one inbound node, of Keras 2 (lists) or Keras 3 (args and kwargs)."""
-    if isinstance(node, dict) and "args" in node:
-        return Call(tuple(_argument(item) for item in node["args"]), _argument(node.get("kwargs") or {}))
-    if isinstance(node, dict):  # tf-keras: several named inputs
-        return Call(({key: _old_tensor(item) for key, item in node.items()},))
-    if node and isinstance(node[0], str):  # a single tensor, not in a list
-        return Call((_old_tensor(node),), _old_kwargs(node))
-    tensors = [_old_tensor(item) for item in node]
-    return Call((tensors[0] if len(tensors) == 1 else tensors,), _old_kwargs(node[0]) if node else {})
-
-
-def _old_tensor(item: Sequence[Json]) -> Any:
-    return item[2] if item[0] == "_CONSTANT_VALUE" else _ref(item)
-
-
-def _old_kwargs(item: Sequence[Json]) -> dict[str, Any]:
-    kwargs = item[3] if len(item) > 3 else {}
-    if not isinstance(kwargs, dict):
-        raise TypeError(f"keyword arguments {kwargs!r}")
-    return {key: _ref(value) if _is_ref(value) else value for key, value in kwargs.items()}
-
-
-def _is_ref(value: Json) -> bool:
-    return isinstance(value, list) and 3 <= len(value) <= 4 and isinstance(value[0], str) and type(value[1]) is int
-
-
-def _argument(value: Json) -> Any:
-    """Give an argument of a Keras 3 call."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            return _ref(value["config"]["keras_history"])
-        return {key: _argument(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_argument(item) for item in value]
-    return value
 
 
 def _check_refs(layers: Sequence[Layer], ends: Sequence[TensorRef], source: str) -> None:

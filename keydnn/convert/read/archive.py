@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keydnn.convert.read.architecture import model_from, parse_config
+from keydnn.convert.read.architecture import model_from, parse_config, parse_version
 from keydnn.convert.read.h5 import MAX_WEIGHTS, open_h5
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.weights import attach_v3
@@ -20,6 +20,7 @@ from keydnn.errors import KerasFileError, KerasInteropError
 
 MAX_CONFIG = 16 << 20  # bytes
 MAX_MEMBERS = 10_000
+MAX_RATIO, RATIO_FROM = 100, 64 << 20  # weights do not compress a hundredfold; small members may hold zeros
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -47,11 +48,10 @@ def open_archive(path: Path) -> Iterator[KerasModel]:
                 found = ", ".join(sorted(members)[:8])
                 raise KerasInteropError(f"{source}: no model.weights.h5 in the archive, which holds {found}")
             weights = _read(archive, members, "model.weights.h5", MAX_WEIGHTS, source)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise KerasFileError(f"{source}: damaged zip archive: {error}") from None
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    numbers = tuple(int(part) for part in str(version).split(".") if part.isdecimal()) or (3,)
-    model = model_from(config, numbers, source)
+    model = model_from(config, parse_version(version or "3"), source)
     with open_h5(io.BytesIO(weights), f"model.weights.h5 of {source}") as file:
         yield attach_v3(model, file)
 
@@ -83,6 +83,8 @@ def _read(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
         raise KerasFileError(f"{source}: a zip archive, but not of Keras: it has no {name}")
     if info.file_size > most:
         raise KerasFileError(f"{source}: {name} declares {info.file_size:,} bytes, more than {most:,}")
+    if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
+        raise KerasFileError(f"{source}: {name} declares {info.file_size:,} bytes, but holds {info.compress_size:,}")
     with archive.open(info) as member:
         content = member.read(info.file_size + 1)
     if len(content) != info.file_size:

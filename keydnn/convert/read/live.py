@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.convert.read.architecture import model_from, parse_config
+from keydnn.convert.read.architecture import model_from, parse_config, parse_version
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.convert.read.weights import role_of
 from keydnn.errors import KerasInteropError
@@ -33,8 +33,7 @@ def read_live(model: Any) -> KerasModel:
         ) from None
     config = parse_config(text, source)
     version = str(config.get("keras_version") or _version_of(model))
-    numbers = tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdecimal())
-    return _attach(model_from(config, numbers, source), model)
+    return _attach(model_from(config, parse_version(version), source), model)
 
 
 def _version_of(model: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,10 @@ class KerasModel:
         In the model's order.
     output_names
         The keys where the model gives a dict, else the layers' names.
+    input_keys
+        The keys where the model takes a dict; ``inputs`` are in their order.
+    backend
+        What Keras ran on, where the file says it: Theano's kernels are mirrored.
     """
 
     name: str
@@ -109,19 +113,17 @@ class KerasModel:
     inputs: tuple[TensorRef, ...]
     outputs: tuple[TensorRef, ...]
     output_names: tuple[str, ...]
-
-    def layer(self, name: str) -> Layer:
-        """Give a layer by name."""
-        return next(layer for layer in self.layers if layer.name == name)
+    input_keys: tuple[str, ...] = ()
+    backend: str = ""
 
 
 def refs_in(value: Any) -> Iterator[TensorRef]:
-    """Give the tensors in an argument, in order."""
+    """Give the tensors in an argument, in Keras' order: a dict's by sorted keys."""
     if isinstance(value, TensorRef):
         yield value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from refs_in(item)
+        for key in sorted(value):
+            yield from refs_in(value[key])
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from refs_in(item)
@@ -136,3 +138,32 @@ def replace_refs(value: Any, replace: Callable[[TensorRef], TensorRef]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(replace_refs(item, replace) for item in value)
     return value
+
+
+def constants_in(call: Call) -> list[str]:
+    """Name the keywords and constants of a call that say something: not None, not False, not lists of them."""
+    said = [f"{key}={_shown(value)}" for key, value in call.kwargs.items() if not _says_nothing(value)]
+    return [*said, *(f"the constant {clip(repr(value), 60)}" for value in _constants(call.args))]
+
+
+def _shown(value: Any) -> str:
+    refs = list(refs_in(value))
+    return f"the output of {refs[0].layer!r}" if refs else clip(repr(value), 60)
+
+
+def _says_nothing(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_says_nothing(item) for item in value)
+    return value is None or value is False
+
+
+def _constants(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _constants(item)
+    elif value is not None and not isinstance(value, TensorRef):
+        yield value

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from keydnn.convert.read.h5 import H5File
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.errors import KerasFileError, MissingWeightsError
+from keydnn.strict_json import Json
 
 
 def role_of(name: str) -> str:
@@ -64,45 +67,89 @@ def _with_legacy(layer: Layer, tensors: Sequence[StoredTensor], source: str) -> 
 
 
 def _distribute(model: KerasModel, left: list[StoredTensor], source: str) -> KerasModel:
-    """Give a nested model its weights, taking them out of ``left``."""
+    """Give a nested model its weights, taking them out of ``left``.
+
+    A weight's name is a path that ends in its layer's name; Keras 3 writes the models above it too, Keras 2 does not.
+    """
     layers = []
     for layer in model.layers:
+        own = [tensor for tensor in left if _names(tensor, layer.name)]
         if layer.inner is not None:
-            layers.append(dataclasses.replace(layer, inner=_distribute(layer.inner, left, source)))
-            continue
-        own = [tensor for tensor in left if layer.name in tensor.name.split("/")[:-1]]
-        for tensor in own:
+            inside = own or list(left)
+            below = list(inside)
+            layers.append(dataclasses.replace(layer, inner=_distribute(layer.inner, below, source)))
+            taken = [tensor for tensor in inside if all(tensor is not rest for rest in below)]
+        else:
+            layers.append(dataclasses.replace(layer, weights=tuple(own)))
+            taken = own
+        for tensor in taken:
             left.remove(tensor)
-        layers.append(dataclasses.replace(layer, weights=tuple(own)))
     return dataclasses.replace(model, layers=tuple(layers))
+
+
+def _names(tensor: StoredTensor, layer_name: str) -> bool:
+    """Tell whether a weight's path goes through a layer, whose name may itself have slashes."""
+    return f"/{layer_name}/" in f"/{tensor.name.rpartition('/')[0]}/"
 
 
 # --- the v3 layout: layers/<class>[_n]/vars/<i> -----------------------------------------------------------------------
 
 
-def attach_v3(model: KerasModel, file: H5File, root: str = "") -> KerasModel:
+Seen = dict[str, tuple[StoredTensor, ...]]
+
+
+def attach_v3(model: KerasModel, file: H5File, root: str = "", seen: Seen | None = None) -> KerasModel:
     """Give the model with its weights, from the layout of ``.keras`` and ``.weights.h5`` (Keras 2.14 and later).
 
-    Groups are counted per class in the order of ``model.layers``; layer names play no part.
+    Groups are counted per class in the order of ``model.layers``; layer names play no part.  A layer that is also part
+    of a nested model is stored where it comes first; tf-keras does not count it again, Keras 3 does.  Which layers are
+    missing from the file shows which ones these are.
     """
+    seen = {} if seen is None else seen
     base = f"{root}/layers".lstrip("/")
-    counts: dict[str, int] = {}
+    present = set(file.names(base))
+    stems = [snake_case(layer.class_name) for layer in model.layers]
+    absent = {stem: n - sum(bool(_is_group(g, stem)) for g in present) for stem, n in Counter(stems).items()}
+    counts: Counter[str] = Counter()
     known = set()
     layers = []
-    for layer in model.layers:
-        stem = snake_case(layer.class_name)
-        counts[stem] = counts.get(stem, -1) + 1
+    for layer, stem in zip(model.layers, stems, strict=True):
+        same = _identity(layer)
+        if model.version < (3,) and same in seen and absent[stem] > 0:
+            absent[stem] -= 1
+            layers.append(dataclasses.replace(layer, weights=seen[same]))
+            continue
         group = f"{stem}_{counts[stem]}" if counts[stem] else stem
+        counts[stem] += 1
         known.add(group)
         path = f"{base}/{group}"
         if layer.inner is not None:
-            layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path)))
-        else:
-            layers.append(dataclasses.replace(layer, weights=_v3_vars(file, path)))
-    left = [group for group in file.names(base) if group not in known and file.names(f"{base}/{group}/vars")]
+            layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path, seen)))
+            continue
+        weights = _v3_vars(file, path) if group in present else seen.get(same, ())
+        seen.setdefault(same, weights)
+        layers.append(dataclasses.replace(layer, weights=weights))
+    left = [group for group in present - known if file.names(f"{base}/{group}/vars")]
     if left:
-        raise KerasFileError(f"{model.source}: weights of layers that the architecture lacks: {', '.join(left[:5])}")
+        found = ", ".join(sorted(left)[:5])
+        raise KerasFileError(f"{model.source}: weights of layers that the architecture lacks: {found}")
     return dataclasses.replace(model, layers=tuple(layers))
+
+
+def _is_group(group: str, stem: str) -> bool:
+    rest = group.removeprefix(stem)
+    return group.startswith(stem) and (not rest or (rest[0] == "_" and rest[1:].isdigit()))
+
+
+def _identity(layer: Layer) -> str:
+    """What two mentions of one layer, inside and outside of a nested model, have in common."""
+
+    def bare(value: Json) -> Json:
+        if isinstance(value, Mapping):
+            return {k: bare(v) for k, v in value.items() if k not in ("shared_object_id", "build_config")}
+        return [bare(item) for item in value] if isinstance(value, list) else value
+
+    return json.dumps([layer.name, layer.class_name, bare(layer.config)], sort_keys=True)
 
 
 def _v3_vars(file: H5File, path: str) -> tuple[StoredTensor, ...]:
