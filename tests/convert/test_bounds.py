@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 
@@ -45,7 +46,7 @@ def test_models_in_models_cannot_multiply_without_end(tmp_path):
 
 def test_layers_in_reverse_order_take_no_quadratic_time(tmp_path):
     names = ["x", *(f"l{i}" for i in range(3000))]
-    layers = [node("Flatten", name, [[(read, 0)]]) for read, name in zip(names, names[1:], strict=False)]
+    layers = [node("Flatten", name, [[(read, 0)]]) for read, name in itertools.pairwise(names)]
     path = files.write_h5(tmp_path / "m.h5", functional(layers[::-1], [[names[-1], 0, 0]]), {})
     model = convert_within(5, path)
     assert len(model.graph.nodes) == 3000
