@@ -136,9 +136,9 @@ class _KernelCache(caching.Cache):
 class Kernel:
     """A compiled function: compiled for one signature at its first call, launched one at a time."""
 
-    def __init__(self, name: str, function: Callable[..., Any], signature: str, parallel: bool) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], signature: str, parallel: bool, writes: int) -> None:
         self.name, self.signature = name, signature
-        self._function, self._parallel = function, parallel
+        self._function, self._parallel, self._writes = function, parallel, writes
         self._compiled: Callable[..., Any] | None = None
         functools.update_wrapper(self, function)
 
@@ -149,7 +149,7 @@ class Kernel:
         folder = cache_folder()
         if folder is not None:
             dispatcher._cache = _KernelCache(folder, self.name)
-        dispatcher.compile(_readonly_inputs(self.signature))
+        dispatcher.compile(_readonly_inputs(self.signature, self._writes))
         dispatcher.disable_compile()
         return dispatcher  # type: ignore[no-any-return]  # numba gives no types
 
@@ -161,19 +161,21 @@ class Kernel:
             self._compiled(*arguments)
 
 
-def _readonly_inputs(signature: str) -> tuple[Any, ...]:
-    """Give the argument types of a signature, with every array but the last read-only.
+def _readonly_inputs(signature: str, writes: int) -> tuple[Any, ...]:
+    """Give the argument types of a signature, with every array read-only but the last ``writes`` ones.
 
     Such an array may be one that the caller must not change (a weight, a memory-mapped input), and the compiler refuses
     a kernel that writes into it.
     """
     arguments, _ = sigutils.normalize_signature(signature)
-    *inputs, out = arguments
-    return (*(kind.copy(readonly=True) if isinstance(kind, types.Array) else kind for kind in inputs), out)
+    inputs, outputs = arguments[:-writes], arguments[-writes:]
+    return (*(kind.copy(readonly=True) if isinstance(kind, types.Array) else kind for kind in inputs), *outputs)
 
 
-def kernel(signature: str, *, name: str | None = None, parallel: bool = True) -> Callable[[Function], Kernel]:
-    """Declare a kernel: a function that writes its last argument and returns nothing.
+def kernel(
+    signature: str, *, name: str | None = None, parallel: bool = True, writes: int = 1
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel: a function that writes its last arguments and returns nothing.
 
     Parameters
     ----------
@@ -183,8 +185,10 @@ def kernel(signature: str, *, name: str | None = None, parallel: bool = True) ->
         The kernel's unique name; the function's own unless it is made by a factory.
     parallel
         Whether ``prange`` loops run on several threads.
+    writes
+        How many arguments are written: the result, and scratch memory before it.
     """
-    return lambda function: Kernel(name or function.__name__, function, signature, parallel)
+    return lambda function: Kernel(name or function.__name__, function, signature, parallel, writes)
 
 
 def device(function: Function) -> Function:
@@ -223,3 +227,8 @@ def _fill(out: Any) -> None:
     """Write zeros; parallel over elements."""
     for i in prange(out.size):
         out[i] = 0
+
+
+def thread_count() -> int:
+    """Give the number of threads that parallel kernels use."""
+    return int(numba.get_num_threads())

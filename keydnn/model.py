@@ -13,6 +13,7 @@ from keydnn import checkpoint
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules.base import Array, Module, Shape
+from keydnn.plan import Program
 from keydnn.report.tables import graph_table
 
 if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint must not
@@ -43,12 +44,13 @@ class Model:
 
     def __init__(self, graph: Graph, *, name: str = "model", source: Mapping[str, Any] | None = None) -> None:
         self.graph, self.name, self.source = graph, name, source
+        self._program: Program | None = None
 
     # --- prediction ---------------------------------------------------------------------------------------------------
 
     def __call__(self, x: Arrays) -> Result:
         """Compute the outputs for ``x`` in one go (see :meth:`predict`)."""
-        return self._shape_result(self.graph.forward(self._ordered(x)), x)
+        return self._shape_result(self._compute(self._ordered(x)), x)
 
     def predict(self, x: Arrays, batch_size: int = 32) -> Result:
         """Compute the outputs, ``batch_size`` examples at a time.
@@ -75,12 +77,21 @@ class Model:
         arrays = self._ordered(x)
         count = len(arrays[0])
         if count <= batch_size:
-            return self._shape_result(self.graph.forward(arrays), x)
+            return self._shape_result(self._compute(arrays), x)
         parts = [
-            self.graph.forward([array[start : start + batch_size] for array in arrays])
+            self._compute([array[start : start + batch_size] for array in arrays])
             for start in range(0, count, batch_size)
         ]
         return self._shape_result([np.concatenate(part) for part in zip(*parts, strict=True)], x)
+
+    def _compute(self, arrays: list[Array]) -> list[Array]:
+        """Run the plan; it is made at the first call, and anew for other weights."""
+        if not all(array.size for array in arrays):
+            return self.graph.forward(arrays)  # nothing to compute: no plan is made for it
+        program = self._program
+        if program is None or program.graph is not self.graph:
+            self._program = program = Program(self.graph)
+        return program.run(arrays)
 
     def _ordered(self, x: Arrays) -> list[Array]:
         """Give one checked float32 array an input, all of the same batch size."""
