@@ -6,6 +6,7 @@ first call, never at import.  :func:`device` declares a scalar function that ker
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -13,7 +14,7 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +35,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "
 
 # The workqueue threading layer aborts the process when two threads launch parallel kernels at once, and layers may
 # change from one machine to the next: one launch at a time, whatever the layer.
-_LAUNCH = threading.Lock()
+LAUNCH = threading.RLock()
 
 
 @functools.cache
@@ -139,26 +140,79 @@ class Kernel:
     def __init__(self, name: str, function: Callable[..., Any], signature: str, parallel: bool, writes: int) -> None:
         self.name, self.signature = name, signature
         self._function, self._parallel, self._writes = function, parallel, writes
-        self._compiled: Callable[..., Any] | None = None
+        self._dispatchers: dict[bool, Any] = {}
         functools.update_wrapper(self, function)
 
-    def _compile(self) -> Callable[..., Any]:
-        dispatcher = numba.njit(parallel=self._parallel, **OPTIONS)(self._function)
-        if config.DISABLE_JIT:
-            return dispatcher  # type: ignore[no-any-return]  # numba gives no types
-        folder = cache_folder()
-        if folder is not None:
-            dispatcher._cache = _KernelCache(folder, self.name)
-        dispatcher.compile(_readonly_inputs(self.signature, self._writes))
-        dispatcher.disable_compile()
-        return dispatcher  # type: ignore[no-any-return]  # numba gives no types
+    def _dispatcher(self, parallel: bool) -> Any:
+        """Compile the kernel, or load it from the cache, at the first call."""
+        if parallel in self._dispatchers:
+            return self._dispatchers[parallel]
+        dispatcher = numba.njit(parallel=parallel, **OPTIONS)(self._function)
+        if not config.DISABLE_JIT:
+            folder = cache_folder()
+            if folder is not None:
+                dispatcher._cache = _KernelCache(folder, self.name if parallel else f"{self.name}-serial")
+            dispatcher.compile(_readonly_inputs(self.signature, self._writes))
+            dispatcher.disable_compile()
+        self._dispatchers[parallel] = dispatcher
+        return dispatcher
 
     def __call__(self, *arguments: Any) -> None:
         """Run the kernel; arguments must have exactly the types of the signature (TypeError otherwise)."""
-        with _LAUNCH:
-            if self._compiled is None:
-                self._compiled = self._compile()
-            self._compiled(*arguments)
+        record = getattr(_recorder, "launches", None)
+        if record is not None:
+            record.append((self, arguments))
+            return
+        with LAUNCH:
+            self._dispatcher(self._parallel)(*arguments)
+
+    def bind(self, arguments: Sequence[Any], parallel: bool) -> Callable[[], None]:
+        """Give a call with these arguments, whose types are checked here, once; run it while holding ``LAUNCH``.
+
+        Parameters
+        ----------
+        arguments
+            As for a call; the arrays are kept, and what they hold at the time of each call counts.
+        parallel
+            Whether to run on several threads.  Small work is faster on one: a parallel region costs microseconds.
+        """
+        parallel = parallel and self._parallel
+        if config.DISABLE_JIT:
+            return functools.partial(self._function, *arguments)
+        with LAUNCH:
+            dispatcher = self._dispatcher(parallel)
+        expected = _readonly_inputs(self.signature, self._writes)
+        if len(arguments) != len(expected) or not all(map(_fits, arguments, expected)):
+            raise TypeError(f"kernel {self.name} takes {expected}, got {[numba.typeof(a) for a in arguments]}")
+        (compiled,) = dispatcher.overloads.values()
+        return functools.partial(compiled.entry_point, *arguments)
+
+
+_recorder = threading.local()
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[tuple[Kernel, tuple[Any, ...]]]]:
+    """Take down the kernels that this thread calls, with their arguments, instead of running them."""
+    _recorder.launches = []
+    try:
+        yield _recorder.launches
+    finally:
+        _recorder.launches = None
+
+
+def _fits(argument: Any, expected: Any) -> bool:
+    """Tell whether an argument has the type of a signature."""
+    if not isinstance(expected, types.Array):
+        return not isinstance(argument, np.ndarray)
+    return (
+        isinstance(argument, np.ndarray)
+        and numba.from_dtype(argument.dtype) == expected.dtype
+        and argument.ndim == expected.ndim
+        and argument.flags.c_contiguous
+        and argument.flags.aligned
+        and (argument.flags.writeable or not expected.mutable)
+    )
 
 
 def _readonly_inputs(signature: str, writes: int) -> tuple[Any, ...]:

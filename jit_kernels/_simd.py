@@ -45,7 +45,9 @@ INDEX = ir.IntType(64)
 
 
 @intrinsic
-def gemm_micro_f32(typing_context: Any, a: Any, a_start: Any, b: Any, b_start: Any, k: Any, tile: Any) -> Any:
+def gemm_micro_f32(
+    typing_context: Any, a: Any, a_start: Any, b: Any, b_start: Any, k: Any, tile: Any, tile_start: Any
+) -> Any:
     """Multiply one panel of A by one panel of B: ``tile[i, j] = sum over k of A[k, i] * B[k, j]``.
 
     Parameters
@@ -55,15 +57,15 @@ def gemm_micro_f32(typing_context: Any, a: Any, a_start: Any, b: Any, b_start: A
     k
         Length of the sum, >= 0.
     tile
-        1-D float32 array of at least ``MR * NR`` numbers; written, row by row.
+        1-D float32 array; ``MR * NR`` numbers from ``tile_start`` on are written, row by row.
     """
-    signature = types.void(a, types.intp, b, types.intp, types.intp, tile)
+    signature = types.void(a, types.intp, b, types.intp, types.intp, tile, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         zero = ir.Constant(INDEX, 0)
         a_data = address(context, builder, signature, arguments, 0, arguments[1])
         b_data = address(context, builder, signature, arguments, 2, arguments[3])
-        tile_data = address(context, builder, signature, arguments, 5, zero)
+        tile_data = address(context, builder, signature, arguments, 5, arguments[6])
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
         )
@@ -124,6 +126,37 @@ def copy_row_f32(typing_context: Any, source: Any, start: Any, target: Any, plac
 
 
 @intrinsic
+def copy_run_f32(typing_context: Any, source: Any, start: Any, target: Any, place: Any, run: Any) -> Any:
+    """Copy ``run`` (0..NR) numbers, ``target[place + j] = source[start + j]``; no others are touched."""
+    signature = types.void(source, types.intp, target, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        read = address(context, builder, signature, arguments, 0, arguments[1])
+        written = address(context, builder, signature, arguments, 2, arguments[3])
+        for v in range(NV):
+            mask = _first_lanes(builder, arguments[4], v * LANES)
+            _masked_store(builder, _masked_load(builder, read, v * LANES, mask), written, v * LANES, mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def zero_run_f32(typing_context: Any, target: Any, place: Any, run: Any) -> Any:
+    """Write ``run`` (0..NR) zeros from ``target[place]`` on."""
+    signature = types.void(target, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        written = address(context, builder, signature, arguments, 0, arguments[1])
+        for v in range(NV):
+            mask = _first_lanes(builder, arguments[2], v * LANES)
+            _masked_store(builder, ir.Constant(VECTOR, [0.0] * LANES), written, v * LANES, mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def finish_row_f32(
     typing_context: Any, tile: Any, place: Any, run: Any, bias: Any, low: Any, high: Any, added: Any, out: Any,
     start: Any,
@@ -145,10 +178,8 @@ def finish_row_f32(
         added = context.make_array(signature.args[6])(context, builder, arguments[6])
         has_residual = builder.icmp_signed(">", added.nitems, ir.Constant(INDEX, 0))
         bias, low, high = (spread(builder, value) for value in (bias, low, high))
-        lanes = ir.Constant(ir.VectorType(INDEX, LANES), list(range(LANES)))
         for v in range(NV):
-            left = builder.sub(run, ir.Constant(INDEX, v * LANES))
-            mask = builder.icmp_signed("<", lanes, spread(builder, left, INDEX))
+            mask = _first_lanes(builder, run, v * LANES)
             value = builder.fadd(load_vector(builder, read, v * LANES), bias)
             some = builder.and_(mask, spread(builder, has_residual, ir.IntType(1)))
             value = builder.fadd(value, _masked_load(builder, residual, v * LANES, some))
@@ -158,6 +189,44 @@ def finish_row_f32(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _split_rows(stride: int) -> Any:
+    """Make the intrinsic that takes every ``stride``-th number: a power of two."""
+
+    def split(typing_context: Any, source: Any, start: Any, target: Any, place: Any, step: Any, count: Any) -> Any:
+        signature = types.void(source, types.intp, target, types.intp, types.intp, types.intp)
+
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _, start, _, place, step, count = arguments
+            read = address(context, builder, signature, arguments, 0, start)
+            written = address(context, builder, signature, arguments, 2, place)
+            parts = [load_vector(builder, read, v * LANES) for v in range(stride)]
+            width = LANES
+            while len(parts) > 1:  # halve the number of ever wider vectors
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * width), list(range(2 * width)))
+                parts = [builder.shuffle_vector(parts[i], parts[i + 1], mask) for i in range(0, len(parts), 2)]
+                width *= 2
+            kept = _first_lanes(builder, count, 0)
+            for phase in range(stride):
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(phase, width, stride)))
+                vector = builder.shuffle_vector(parts[0], parts[0], mask)
+                _masked_store(
+                    builder, vector, builder.gep(written, [builder.mul(step, ir.Constant(INDEX, phase))]), 0, kept
+                )
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    split.__name__ = split.__qualname__ = f"split_by_{stride}_f32"
+    split.__doc__ = f"""Write ``target[place + p * step + j] = source[start + {stride} * j + p]``, all p, j < count.
+
+    ``count`` is 1..LANES; {stride} * LANES numbers are read.
+    """
+    return intrinsic(split)
+
+
+split_by_2_f32, split_by_4_f32 = _split_rows(2), _split_rows(4)
 
 
 def address(context: Any, builder: Any, signature: Any, arguments: Any, place: int, start: Any) -> Any:
@@ -183,6 +252,12 @@ def load_vector(builder: Any, pointer: Any, offset: int) -> Any:
 def store_vector(builder: Any, vector: Any, pointer: Any, offset: int) -> None:
     target = builder.gep(pointer, [ir.Constant(INDEX, offset)])
     builder.store(vector, builder.bitcast(target, VECTOR.as_pointer()), align=4)
+
+
+def _first_lanes(builder: Any, count: Any, offset: int) -> Any:
+    """Give the mask of the lanes whose number, counted from ``offset``, is below ``count``."""
+    lanes = ir.Constant(ir.VectorType(INDEX, LANES), list(range(offset, offset + LANES)))
+    return builder.icmp_signed("<", lanes, spread(builder, count, INDEX))
 
 
 def _masked_load(builder: Any, pointer: Any, offset: int, mask: Any) -> Any:

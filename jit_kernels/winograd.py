@@ -6,7 +6,7 @@ Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (201
 times more to rounding than the direct sum; with (0, +-2/3, +-3/2) it is two to three times (Barabasz et al., "Error
 Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020, search for such points).
 
-The input is laid out by :func:`jit_kernels.implicit_gemm.lay_out_nchw_f32` with a stride of 4: number (r, c) of
+The input is laid out by ``layout.py`` with a stride of 4: number (r, c) of
 neighbouring tiles then lies in neighbouring places, and a vector holds one number of LANES tiles.
 """
 
@@ -172,57 +172,56 @@ def _store_interleaved(builder: Any, vectors: list[Any], pointer: Any, offset: i
         store_vector(builder, piece, pointer, offset + part * LANES)
 
 
-@kernel("void(f4[:,::1], i8, i8, i8, f4[::1], f4[::1], f4, f4, i8, f4[:,:,::1], f4[:,::1], f4[:,:,:,::1])", writes=2)
+@kernel(
+    "void(f4[::1], i8, i8, i8, i8, i8, i8, i8, f4[::1], f4[::1], f4, f4, i8, f4[::1], f4[:,::1], f4[::1])", writes=2
+)
 def conv3x3_winograd_f32(
-    x: Any, channels: int, plane: int, plane_w: int, weight: Any, bias: Any, low: Any, high: Any, threads: int,
-    residual: Any, scratch: Any, out: Any,
+    x: Any, batch: int, channels: int, plane: int, plane_w: int, out_channels: int, out_h: int, out_w: int, weight: Any,
+    bias: Any, low: Any, high: Any, threads: int, residual: Any, scratch: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Convolve ``x`` (N, numbers of one image as laid out by 4) with the transformed, packed weight.
+    """Convolve ``batch`` images ``x``, one behind the other as laid out by 4, with the transformed, packed weight.
 
     ``plane`` and ``plane_w`` are the numbers of one phase of a channel and of its rows.  ``weight`` holds, for each of
-    the 36 numbers, the row panels of (O, C).  Then bias, residual (N, O, pixels; or (N, 0, 0)) and clamp, written to
-    ``out`` (N, O, H, W).  ``scratch`` holds for each thread 36 panels of the input, 36 tiles of every row panel, and 16
-    rows.  Parallel axis: panels of NR tiles.
+    the 36 numbers, the row panels of (O, C).  Then bias, residual (as ``out``; or of size 0) and clamp, written to
+    ``out``, (N, O, H, W) flattened.  ``scratch`` holds for each thread 36 panels of the input, 36 tiles of every row
+    panel, and 17 rows.  Parallel axis: panels of NR tiles.
     """
-    batch, out_channels, out_h, out_w = out.shape
     tile_rows, tile_columns = (out_h + TILE - 1) // TILE, (out_w + TILE - 1) // TILE
     counted = tile_rows * plane_w - (plane_w - tile_columns)
     panels = (counted + NR - 1) // NR
     row_panels = (out_channels + MR - 1) // MR
     total = batch * panels
     numbers = SIZE * SIZE
+    image = channels * TILE * TILE * plane
     for thread in prange(threads):
-        inputs = scratch[thread]
-        tiles = inputs[numbers * channels * NR :]
-        rows = tiles[numbers * row_panels * MR * NR :]
+        work = scratch[thread]
+        tiles = numbers * channels * NR
+        rows = tiles + numbers * row_panels * MR * NR
         for unit in range(thread * total // threads, (thread + 1) * total // threads):
             n, first = unit // panels, unit % panels * NR
             for c in range(channels):
-                transform_input_f32(
-                    x[n], c * TILE * TILE * plane + first, plane, plane_w, inputs, c * NR, channels * NR
-                )
+                start = n * image + c * TILE * TILE * plane + first
+                transform_input_f32(x, start, plane, plane_w, work, c * NR, channels * NR)
             for number in range(numbers):
                 for row_panel in range(row_panels):
                     block = number * row_panels + row_panel
                     gemm_micro_f32(
-                        weight, block * channels * MR, inputs, number * channels * NR, channels,
-                        tiles[block * MR * NR :],
+                        weight, block * channels * MR, work, number * channels * NR, channels, work,
+                        tiles + block * MR * NR,
                     )  # fmt: skip
             count = min(NR, counted - first)
             for o in range(out_channels):
-                transform_output_f32(tiles, o * NR, row_panels * MR * NR, rows, 0)
-                target = out[n, o].reshape(out_h * out_w)
-                added = residual[n, o] if residual.size > 0 else residual[0:0].reshape(0)
+                transform_output_f32(work, tiles + o * NR, row_panels * MR * NR, work, rows)
                 done = 0
                 while done < count:
                     tile_row, tile_column = (first + done) // plane_w, (first + done) % plane_w
                     run = min(plane_w - tile_column, count - done)
                     kept = min(min(tile_columns - tile_column, run) * TILE, out_w - tile_column * TILE)
                     for r in range(min(TILE, out_h - tile_row * TILE)):
-                        start = (tile_row * TILE + r) * out_w + tile_column * TILE
+                        start = ((n * out_channels + o) * out_h + tile_row * TILE + r) * out_w + tile_column * TILE
                         for column in range(0, kept, NR):
+                            place, count_here = rows + (r * NR + done) * TILE + column, min(NR, kept - column)
                             finish_row_f32(
-                                rows, (r * NR + done) * TILE + column, min(NR, kept - column), bias[o], low, high,
-                                added, target, start + column,
+                                work, place, count_here, bias[o], low, high, residual, out, start + column
                             )  # fmt: skip
                     done += run

@@ -29,6 +29,9 @@ class _Elementwise(Module):
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         constants = [np.float32(value) for value in (*self.constants(), 0.0, 0.0, 0.0)[:3]]
         self.kernel(inputs[0].reshape(-1), *constants, out.reshape(-1))
@@ -47,6 +50,9 @@ def not_negative(name: str, value: object) -> float:
 @module
 class Identity(_Elementwise):
     """The input, unchanged.  Keras source: ``keras.activations.linear``, ``keras.layers.Identity``."""
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return False
 
     def compute(self, *inputs: Array, out: Array) -> None:
         np.copyto(out, inputs[0])

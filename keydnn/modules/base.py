@@ -111,6 +111,13 @@ class Module:
         """
         return None
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        """Tell whether ``compute`` does nothing but call kernels, on views of its arguments and on constants.
+
+        A plan then takes the calls down once and repeats them.
+        """
+        return False
+
     def macs(self, *shapes: Shape) -> int:
         """Count multiply-accumulate operations for input shapes without free sizes; 0 where that means little."""
         return 0

@@ -58,6 +58,9 @@ class Linear(Module):
     def macs(self, *shapes: Shape) -> int:
         return math.prod(sized(self, self.output_shape(*shapes))) * self.in_features
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         rows = math.prod(out.shape[:-1])
         bias = np.zeros(self.out_features, np.float32) if self.bias is None else self.bias

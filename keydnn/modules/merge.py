@@ -38,6 +38,9 @@ class _Merge(Module):
             sizes.append(fixed.pop() if fixed else None if None in found else 1)
         return tuple(sizes)
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return len(set(shapes)) == 1  # otherwise inputs are copied as they are broadcast
+
     def compute(self, *inputs: Array, out: Array) -> None:
         result, *others = (np.ascontiguousarray(np.broadcast_to(x, out.shape)).reshape(-1) for x in inputs)
         for other in others:

@@ -88,6 +88,9 @@ class _BatchNorm(_Norm):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a bad variance shows in the result
             return (weight / np.sqrt(self.running_var.astype(np.float64) + self.eps)).astype(np.float32)
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         (x,) = inputs
         planes = (*x.shape[:2], math.prod(x.shape[2:]))
@@ -190,6 +193,9 @@ class LayerNorm(_Norm):
             raise ShapeError(f"{self} takes an input {wanted}, got {shape_text(shape)}")
         for axis in range(-axes, 0):
             want_size(self, shape, axis, self.normalized_shape[axis], wanted)
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
         size = math.prod(self.normalized_shape)

@@ -66,6 +66,9 @@ class _Pool(Module):
 
 
 class _MaxPool(_Pool):
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         self.launch(max_pool2d_nchw_f32, inputs[0], out)
 
@@ -76,6 +79,9 @@ class _AvgPool(_Pool):
     def __post_init__(self) -> None:
         self.set(count_include_pad=flag("count_include_pad", self.count_include_pad))
         super().__post_init__()
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
         self.launch(avg_pool2d_nchw_f32, inputs[0], out, self.count_include_pad)
@@ -170,6 +176,9 @@ class _GlobalPool(Module):
         if 0 in x[2:]:
             raise ShapeError(f"{self} takes an input with cells in it, got {shape_text(x)}")
         return (*x[:2], *((1,) * self.axes if self.keepdims else ()))
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
         (x,) = inputs

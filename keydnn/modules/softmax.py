@@ -58,6 +58,9 @@ class Softmax(_AlongAxis):
 
     dim: int = -1
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         softmax_f32(lines(inputs[0], self.dim), lines(out, self.dim))
 
@@ -70,6 +73,9 @@ class LogSoftmax(_AlongAxis):
     """
 
     dim: int = -1
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
         log_softmax_f32(lines(inputs[0], self.dim), lines(out, self.dim))
@@ -126,6 +132,9 @@ class GLU(_AlongAxis):
         halved = list(x)
         halved[self.dim] = None if size is None else size // 2
         return tuple(halved)
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
         outer, half, inner = lines(out, self.dim).shape

@@ -17,13 +17,16 @@ from functools import partial
 
 import numpy as np
 
-from jit_kernels._jit import thread_count
+from jit_kernels._jit import LAUNCH, recording, thread_count
 from keydnn.graph import Graph
 from keydnn.modules.base import Array, sized
 from keydnn.plan import conv, memory
 from keydnn.plan.fuse import Unit, fuse, last_reads
 
 Sizes = tuple[int, ...]
+# Below these, opening a parallel region takes longer than the work.
+PARALLEL_FLOP = 1_000_000
+PARALLEL_NUMBERS = 20_000
 KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds buffers
 
 
@@ -59,7 +62,7 @@ class Plan:
     """A program bound to sizes: buffers, and calls with all their arguments."""
 
     def __init__(self, program: Program, shapes: Sequence[Sizes]) -> None:
-        graph, self._lock = program.graph, threading.Lock()
+        graph = program.graph
         self._threads = thread_count()
         sizes: dict[str, Sizes] = dict(zip((given.name for given in graph.inputs), shapes, strict=True))
         for node in graph.nodes:
@@ -95,16 +98,25 @@ class Plan:
     def _calls(
         self, program: Program, unit: Unit, buffers: dict[str, Array], scratch: memory.Scratch
     ) -> list[Callable[[], None]]:
+        """Give the calls of a unit, their arguments bound."""
         inputs, out = [buffers[name] for name in unit.inputs], buffers[unit.value]
+        shapes = [x.shape for x in inputs]
         step = program.convolutions.get(id(unit))
         if step is not None:
+            parallel = self._threads > 1 and 2 * unit.module.macs(*shapes) >= PARALLEL_FLOP
             residual = buffers[unit.residual] if unit.residual else None
-            return conv.bind(step, inputs[0], residual, out, self._threads, scratch)
-        return [partial(unit.module.compute, *inputs, out=out)]
+            launches = conv.bind(step, inputs[0], residual, out, self._threads if parallel else 1, scratch)
+        elif unit.module.launches_only(*shapes):
+            parallel = self._threads > 1 and max(inputs[0].size, out.size) >= PARALLEL_NUMBERS
+            with recording() as launches:
+                unit.module.compute(*inputs, out=out)
+        else:
+            return [partial(unit.module.compute, *inputs, out=out)]
+        return [kernel.bind(arguments, parallel) for kernel, arguments in launches]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Compute the outputs for inputs of the plan's shapes; one caller at a time."""
-        with self._lock:
+        with LAUNCH:
             for buffer, array in zip(self._inputs, arrays, strict=True):
                 np.copyto(buffer, array)
             for step in self.steps:
