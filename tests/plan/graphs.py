@@ -58,12 +58,19 @@ def arrays_for(graph, batch=2, seed=0, free=5):
 
 
 def assert_plan_agrees(graph, arrays=None, relative=RELATIVE):
-    """Assert that plan and module-by-module forward both lie within float32's bound; give the program."""
+    """Assert that plan and module-by-module forward both lie within float32's bound; give the program.
+
+    Where ReLU leaves nothing, or two equal values cancel, the output is 0 up to rounding and the bound stands alone: it
+    must then be small beside the inputs.
+    """
     arrays = arrays_for(graph) if arrays is None else arrays
     program, bounds = Program(graph), oracle.evaluate(graph, arrays)
     found, plain = program.run(arrays), graph.forward(arrays)
     for output, bounded, one_found, one_plain in zip(graph.outputs, bounds, found, plain, strict=True):
-        oracle.assert_informative(bounded, relative)
+        if np.abs(bounded.value).max(initial=0) > bounded.error.max(initial=0):
+            oracle.assert_informative(bounded, relative)
+        else:
+            assert bounded.error.max(initial=0) <= relative * max(np.abs(array).max(initial=0) for array in arrays)
         assert one_found.dtype == np.float32
         naive.assert_within(one_plain, bounded.value, bounded.error)
         try:

@@ -70,7 +70,7 @@ def geometries(draw, axes=2, plain_3x3=False):
     return {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}, tuple(size)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(geometries(), st.integers(1, 7), PANEL, st.integers(1, 3), st.booleans())
 def test_the_implicit_product_agrees_for_any_geometry(geometry, channels, out_channels, batch, bias):
     options, size = geometry
@@ -84,7 +84,7 @@ def test_the_implicit_product_agrees_for_sequences(geometry, channels, out_chann
     check_direct(Conv1d(channels, out_channels, **options), size, batch)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(geometries(), st.integers(2, 5), st.integers(1, 3), st.integers(1, 3))
 def test_depthwise_agrees_for_any_geometry(geometry, channels, multiplier, batch):
     options, size = geometry
@@ -164,7 +164,7 @@ def wanted_of(module, x, pads):
     return naive.conv(x, module.weight, bias, module.stride, pads, module.dilation, module.groups)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(geometries(plain_3x3=True), st.integers(1, 9), PANEL, st.integers(1, 3), st.booleans())
 def test_winograd_is_within_its_bound_for_any_geometry(geometry, channels, out_channels, batch, bias):
     options, size = geometry

@@ -22,6 +22,7 @@ from keydnn.modules import (
     ReLU,
     Reshape,
     Subtract,
+    ZeroPad2d,
 )
 from keydnn.plan import Program
 from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, filled, random, units
@@ -353,6 +354,87 @@ def transposed():
     return make.graph("relu"), None
 
 
+def padded():
+    make = image()
+    make("pad", ZeroPad2d(((1, 0), (2, 3))), "x")
+    make("conv", conv(stride=2, padding="valid"), "pad")
+    make("bn", BatchNorm2d(6), "conv")
+    make("relu", ReLU(), "bn")
+    return make.graph("relu"), None
+
+
+def padded_twice():
+    make = image()
+    make("pad", ZeroPad2d(((1, 0), (2, 3))), "x")
+    make("pad2", ZeroPad2d(1), "pad")
+    make("conv", conv(padding=((0, 2), (1, 0))), "pad2")
+    return make.graph("conv"), None
+
+
+def padded_depthwise():
+    make = image()
+    make("pad", ZeroPad2d(((0, 1), (0, 1))), "x")
+    make("conv", conv(8, groups=4, stride=2, padding="valid"), "pad")
+    make("relu", ReLU(), "conv")
+    return make.graph("relu"), None
+
+
+def padded_grouped():
+    make = image()
+    make("pad", ZeroPad2d(((0, 1), (0, 1))), "x")
+    make("conv", conv(6, groups=2, padding="valid"), "pad")
+    make("relu", ReLU(), "conv")
+    return make.graph("relu"), None
+
+
+def padded_residual():
+    make = image()
+    make("pad", ZeroPad2d(1), "x")
+    make("conv", conv(4, padding="valid"), "pad")
+    make("add", Add(), "x", "conv")
+    return make.graph("add"), None
+
+
+def padded_with_a_shared_convolution():
+    make, shared = image(), filled(conv(4, padding="valid"), 7)
+    make("pad", ZeroPad2d(1), "x")
+    make("a", shared, "pad")
+    make("pad2", ZeroPad2d(((2, 1), (0, 3))), "a")
+    make("b", shared, "pad2")
+    make("c", shared, "b")
+    return make.graph("c"), None
+
+
+def padding_before_same():
+    make = image()
+    make("pad", ZeroPad2d(((1, 0), (2, 3))), "x")
+    make("conv", conv(stride=2), "pad")
+    return make.graph("conv"), ["pad", "conv"]
+
+
+def padding_read_twice():
+    make = image()
+    make("pad", ZeroPad2d(1), "x")
+    make("a", conv(4, padding="valid"), "pad")
+    make("b", conv(4, padding="valid"), "pad")
+    make("sub", Subtract(), "a", "b")
+    return make.graph("sub"), ["pad", "a", "b", "sub"]
+
+
+def padding_is_an_output():
+    make = image()
+    make("pad", ZeroPad2d(1), "x")
+    make("conv", conv(4, padding="valid"), "pad")
+    return make.graph("conv", "pad"), ["pad", "conv"]
+
+
+def padding_of_nothing_else():
+    make = image()
+    make("pad", ZeroPad2d(1), "x")
+    make("pool", MaxPool2d(2), "pad")
+    return make.graph("pool"), ["pad", "pool"]
+
+
 CASES = [
     plain_chain, no_bias, two_norms, residual_of_input, residual_first, winograd_sized_residual, strided_residual,
     residual_computed_later, norm_after_sum, norm_after_relu, sum_after_relu, two_sums, two_relus, relu6, relu_to_zero,
@@ -360,7 +442,9 @@ CASES = [
     sum_with_itself, sum_of_three, broadcast_residual, residual_larger_than_the_convolution, dropout_in_between,
     dropout_read_twice, shared_convolution, shared_norm, flattened, norm_behind_flatten, residual_behind_a_view,
     sequences, mobile_block, depthwise_residual, depthwise_multiplier_residual, grouped, grouped_residual,
-    grouped_sequence, transposed,
+    grouped_sequence, transposed, padded, padded_twice, padded_depthwise, padded_grouped, padded_residual,
+    padded_with_a_shared_convolution, padding_before_same, padding_read_twice, padding_is_an_output,
+    padding_of_nothing_else,
 ]  # fmt: skip
 # A case without units leaves open what is fused (another kernel may come), but not what is answered.
 COUNTED = [case for case in CASES if case()[1] is not None]
