@@ -16,7 +16,7 @@ from jit_kernels._jit import kernel
 LOWEST = np.finfo(np.float32).min
 
 
-@kernel("void(f4[:,:,:,::1], i8, i8, i8, i8, i8, i8, f4[:,:,:,::1])")
+@kernel("void(f4[:,:,:,::1], i8, i8, i8, i8, i8, i8, f4[:,::1], f4[:,:,:,::1])", writes=2)
 def max_pool2d_nchw_f32(
     x: Any,
     kernel_h: int,
@@ -25,27 +25,36 @@ def max_pool2d_nchw_f32(
     stride_w: int,
     pad_top: int,
     pad_left: int,
+    scratch: Any,
     out: Any,
 ) -> None:
     """Largest value of each window of ``x`` (N, C, H, W), written to ``out`` (N, C, OH, OW).
 
     As in TensorFlow the search starts from the lowest finite number and NaN is passed over: a window of nothing but
-    NaN and -inf gives -3.4028235e38.  Parallel axis: planes, N * C.
+    NaN and -inf gives -3.4028235e38.  The rows of a window come first, all columns at once, into ``scratch``
+    (N * C, W).  Parallel axis: planes, N * C.
     """
     _, channels, in_h, in_w = x.shape
     batch, _, out_h, out_w = out.shape
     for plane in prange(batch * channels):
         n, c = plane // channels, plane % channels
+        highest = scratch[plane]
         for i in range(out_h):
             top = i * stride_h - pad_top
+            for column in range(in_w):
+                highest[column] = LOWEST
+            for row in range(max(top, 0), min(top + kernel_h, in_h)):
+                source = x[n, c, row]
+                for column in range(in_w):
+                    value, so_far = source[column], highest[column]
+                    highest[column] = value if value > so_far else so_far
+            target = out[n, c, i]
             for j in range(out_w):
                 left = j * stride_w - pad_left
                 largest = LOWEST
-                for row in range(max(top, 0), min(top + kernel_h, in_h)):
-                    for column in range(max(left, 0), min(left + kernel_w, in_w)):
-                        if x[n, c, row, column] > largest:
-                            largest = x[n, c, row, column]
-                out[n, c, i, j] = largest
+                for column in range(max(left, 0), min(left + kernel_w, in_w)):
+                    largest = max(largest, highest[column])
+                target[j] = largest
 
 
 @kernel("void(f4[:,:,:,::1], i8, i8, i8, i8, i8, i8, b1, f4[:,:,:,::1])")

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import ClassVar
 
+import numpy as np
+
 from jit_kernels._jit import Kernel
 from jit_kernels.pool import avg_pool2d_nchw_f32, global_avg_f32, global_max_f32, max_pool2d_nchw_f32
 from keydnn.errors import ParameterError, ShapeError
@@ -48,7 +50,7 @@ class _Pool(Module):
         want_rank(self, x, 2 + self.axes, LAYOUTS[self.axes])
         return (*x[:2], *window_sizes(self, x, self.kernel_size, self.stride, self.padding, (1,) * self.axes))
 
-    def launch(self, kernel: Kernel, x: Array, out: Array, *options: bool) -> None:
+    def launch(self, kernel: Kernel, x: Array, out: Array, *options: bool | Array) -> None:
         """Run a kernel for images; sequences are images of one row."""
         pads = resolve_pads(self.padding, x.shape[2:], self.kernel_size, self.stride, (1,) * self.axes)
         ones: Ints = (1,) * (2 - self.axes)
@@ -70,7 +72,8 @@ class _MaxPool(_Pool):
         return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
-        self.launch(max_pool2d_nchw_f32, inputs[0], out)
+        batch, channels, *_, width = inputs[0].shape
+        self.launch(max_pool2d_nchw_f32, inputs[0], out, np.empty((batch * channels, width), np.float32))
 
 
 class _AvgPool(_Pool):

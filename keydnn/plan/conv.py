@@ -23,7 +23,7 @@ from keydnn.plan.memory import Scratch
 
 Offsets = npt.NDArray[np.int64]
 Launch = tuple[Kernel, tuple[Any, ...]]  # a kernel and its arguments
-GROUP_BYTES = 192 << 10  # packed panels that stay in a second-level cache of 512 KB or more
+GROUP_BYTES = 2 << 20  # of packed panels at once: the weights are read again for every group
 
 
 class Convolution:

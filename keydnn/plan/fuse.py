@@ -1,8 +1,8 @@
 """Graph to units: what is computed in one go.
 
-A convolution or dense layer takes in the batch normalization behind it (folded into its weights), a residual addition,
-and a clamp (ReLU); what only passes its input on becomes a view.  Nothing is changed that another node or an output
-reads.
+A convolution takes in the zero padding before it, the batch normalization behind it (folded into its weights), a
+residual addition, and a clamp (ReLU); what only passes its input on becomes a view.  Nothing is changed that another
+node or an output reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keydnn.modules.conv import Conv1d, Conv2d
 from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
-from keydnn.modules.shape import Flatten, Reshape
+from keydnn.modules.shape import Flatten, Reshape, ZeroPad2d
 
 CHAIN_HEADS = (Conv1d, Conv2d)
 VIEWS = (Dropout, Flatten, Reshape)
@@ -76,6 +76,9 @@ def fuse(graph: Graph) -> list[Unit]:
         if node.name in taken:
             continue
         unit = Unit((node,), node.module, node.inputs)
+        if isinstance(node.module, ZeroPad2d) and node.name not in kept:
+            unit = _padded(unit, readers.get(node.name, []))
+            node = unit.nodes[-1]
         while isinstance(node.module, CHAIN_HEADS) and unit.value not in kept:
             following = readers.get(unit.value, [])
             longer = _extended(unit, following[0], graph) if len(following) == 1 else None
@@ -86,6 +89,19 @@ def fuse(graph: Graph) -> list[Unit]:
         units.append(unit)
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     return sorted(units, key=lambda unit: places[unit.value])
+
+
+def _padded(unit: Unit, following: list[Node]) -> Unit:
+    """Give the unit with the convolution behind its zero padding taken in, if there is one that can pad for itself."""
+    pad = unit.module
+    if len(following) != 1 or not isinstance(pad, ZeroPad2d):
+        return unit
+    (node,) = following
+    conv = node.module
+    if not isinstance(conv, Conv2d) or conv.padding == "same" or len(node.inputs) != 1:
+        return unit
+    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pad.padding, conv.padding, strict=True))
+    return dataclasses.replace(unit, nodes=(*unit.nodes, node), module=dataclasses.replace(conv, padding=pads))
 
 
 def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
