@@ -6,7 +6,18 @@ import numba
 import numpy as np
 import pytest
 
-from jit_kernels._simd import MR, NR, copy_row_f32, finish_row_f32, gemm_micro_f32
+from jit_kernels._simd import (
+    LANES,
+    MR,
+    NR,
+    copy_row_f32,
+    copy_run_f32,
+    finish_row_f32,
+    gemm_micro_f32,
+    split_by_2_f32,
+    split_by_4_f32,
+    zero_run_f32,
+)
 from tests import naive
 
 SENTINEL = np.float32(-12345.5)
@@ -14,13 +25,33 @@ GUARD = NR + 3
 
 
 @numba.njit
-def gemm(a, a_start, b, b_start, k, tile):
-    gemm_micro_f32(a, a_start, b, b_start, k, tile)
+def gemm(a, a_start, b, b_start, k, tile, tile_start):
+    gemm_micro_f32(a, a_start, b, b_start, k, tile, tile_start)
 
 
 @numba.njit
 def copy_row(source, start, target, place):
     copy_row_f32(source, start, target, place)
+
+
+@numba.njit
+def copy_run(source, start, target, place, run):
+    copy_run_f32(source, start, target, place, run)
+
+
+@numba.njit
+def zero_run(target, place, run):
+    zero_run_f32(target, place, run)
+
+
+@numba.njit
+def split_by_2(source, start, target, place, step, count):
+    split_by_2_f32(source, start, target, place, step, count)
+
+
+@numba.njit
+def split_by_4(source, start, target, place, step, count):
+    split_by_4_f32(source, start, target, place, step, count)
 
 
 @numba.njit
@@ -37,10 +68,11 @@ def product(a, b, a_start=0, b_start=0):
     around_a = np.full(a_start + a.size + GUARD, np.nan, "f4")
     around_b = np.full(b_start + b.size + GUARD, np.nan, "f4")
     around_a[a_start : a_start + a.size], around_b[b_start : b_start + b.size] = a.ravel(), b.ravel()
-    tile = np.full(MR * NR + GUARD, SENTINEL)
-    gemm(around_a, a_start, around_b, b_start, len(a), tile)
-    assert (tile[MR * NR :] == SENTINEL).all()
-    return tile[: MR * NR].reshape(MR, NR)
+    tile = np.full(MR * NR + 2 * GUARD, SENTINEL)
+    gemm(around_a, a_start, around_b, b_start, len(a), tile, GUARD)
+    assert (tile[:GUARD] == SENTINEL).all()
+    assert (tile[GUARD + MR * NR :] == SENTINEL).all()
+    return tile[GUARD : GUARD + MR * NR].reshape(MR, NR)
 
 
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 17, 576, 5000])
@@ -82,6 +114,32 @@ def test_copy_row_copies_as_many_numbers_as_a_vector_row_has(start, place):
     wanted = np.full_like(target, SENTINEL)
     wanted[place : place + NR] = source[start : start + NR]
     np.testing.assert_array_equal(target, wanted)
+
+
+@pytest.mark.parametrize("run", range(NR + 1))
+def test_runs_are_copied_and_zeroed_and_nothing_else_is_touched(run):
+    for start, place in ((0, 0), (1, 3), (NR, 2 * NR + 1)):
+        source, target = random(6, start + run), np.full(place + NR + GUARD, SENTINEL)  # the source ends with the run
+        wanted = target.copy()
+        wanted[place : place + run] = source[start:]
+        copy_run(source, start, target, place, run)
+        np.testing.assert_array_equal(target, wanted)
+        wanted[place : place + run] = 0
+        zero_run(target, place, run)
+        np.testing.assert_array_equal(target, wanted)
+
+
+@pytest.mark.parametrize(("split", "stride"), [(split_by_2, 2), (split_by_4, 4)], ids=["by-2", "by-4"])
+@pytest.mark.parametrize("count", range(1, LANES + 1))
+def test_rows_are_split_by_phase_and_nothing_else_is_touched(split, stride, count):
+    for start, place, step in ((0, 0, LANES), (3, 5, LANES + 7), (1, 2, count)):
+        source, target = random(7, start + stride * LANES), np.full(place + stride * step + GUARD, SENTINEL)
+        wanted = target.copy()
+        for phase in range(stride):
+            first = place + phase * step
+            wanted[first : first + count] = source[start + phase :: stride][:count]
+        split(source, start, target, place, step, count)
+        np.testing.assert_array_equal(target, wanted)
 
 
 @pytest.mark.parametrize("residual", [False, True], ids=["alone", "residual"])

@@ -360,7 +360,7 @@ def padded():
     make("conv", conv(stride=2, padding="valid"), "pad")
     make("bn", BatchNorm2d(6), "conv")
     make("relu", ReLU(), "bn")
-    return make.graph("relu"), None
+    return make.graph("relu"), ["pad+conv+bn+relu"]
 
 
 def padded_twice():
@@ -368,7 +368,7 @@ def padded_twice():
     make("pad", ZeroPad2d(((1, 0), (2, 3))), "x")
     make("pad2", ZeroPad2d(1), "pad")
     make("conv", conv(padding=((0, 2), (1, 0))), "pad2")
-    return make.graph("conv"), None
+    return make.graph("conv"), ["pad", "pad2+conv"]
 
 
 def padded_depthwise():
@@ -402,7 +402,7 @@ def padded_with_a_shared_convolution():
     make("pad2", ZeroPad2d(((2, 1), (0, 3))), "a")
     make("b", shared, "pad2")
     make("c", shared, "b")
-    return make.graph("c"), None
+    return make.graph("c"), ["pad+a", "pad2+b", "c"]
 
 
 def padding_before_same():

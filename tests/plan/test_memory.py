@@ -145,6 +145,20 @@ def view_that_only_keeps_its_input_alive():
     return make.graph("flat", last)
 
 
+def value_read_after_its_view():
+    make = Maker(x=(3, 8, 8))
+    make("a", Tanh(), "x")
+    make("flat", Flatten(), "a")
+    make("sum", Subtract(), "a", "x")
+    make("b", Sigmoid(), "flat")  # the last to read the view, but not the memory
+    make("c", Tanh(), "b")
+    make("d", Sigmoid(), "c")
+    make("e", Reshape((3, 8, 8)), "d")
+    make("late", Multiply(), "a", "e")
+    make("all", Subtract(), "late", "sum")
+    return make.graph("all")
+
+
 def values_nobody_reads():
     make = Maker(x=(3, 8, 8))
     make("dead", Tanh(), "x")
@@ -187,7 +201,8 @@ def moves():
 
 CASES = [
     view_of_the_input, input_is_output, only_an_input, input_nobody_reads, one_value_twice, input_read_late,
-    view_read_late, view_that_only_keeps_its_input_alive, values_nobody_reads, residual_over_other_values, ladder,
+    view_read_late, view_that_only_keeps_its_input_alive, value_read_after_its_view,
+    values_nobody_reads, residual_over_other_values, ladder,
     moves,
 ]  # fmt: skip
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
