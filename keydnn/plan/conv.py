@@ -68,7 +68,7 @@ def prepare(unit: Unit) -> Convolution | None:
     module = unit.module
     if not isinstance(module, (Conv1d, Conv2d)):
         return None
-    if module.groups == 1 or (module.groups == module.in_channels and unit.residual is None):
+    if module.groups in (1, module.in_channels):
         return Convolution(unit)
     return None
 

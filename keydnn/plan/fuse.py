@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -113,11 +114,15 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
         return dataclasses.replace(unit, nodes=nodes)
     if isinstance(module, (BatchNorm1d, BatchNorm2d)) and unit.residual is None:
         return dataclasses.replace(unit, nodes=nodes, module=folded(unit.module, module))
-    if isinstance(module, Add) and unit.residual is None and len(node.inputs) == 2:
+    head: Any = unit.module
+    if isinstance(module, Add) and head.groups == 1 and unit.residual is None and len(node.inputs) == 2:
         other = next((name for name in node.inputs if name != unit.value), None)
-        if other is not None and graph.shapes[other] == graph.shapes[unit.value] == graph.shapes[node.name]:
+        shape = graph.shapes[unit.value]
+        # A free size might turn out to be 1 in one of them, and be broadcast.
+        if other is not None and None not in shape[1:] and graph.shapes[other] == shape == graph.shapes[node.name]:
             return dataclasses.replace(unit, nodes=nodes, residual=other)
-    if isinstance(module, ReLU) and module.negative_slope == 0 and module.threshold == 0:
+    clamps = head.groups in (1, head.in_channels)  # the kernels of these finish what they write
+    if isinstance(module, ReLU) and clamps and module.negative_slope == 0 and module.threshold == 0:
         high = math.inf if module.max_value is None else module.max_value
         return dataclasses.replace(unit, nodes=nodes, low=0.0, high=high)
     return None
