@@ -113,7 +113,8 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     if isinstance(module, Dropout):
         return dataclasses.replace(unit, nodes=nodes)
     if isinstance(module, (BatchNorm1d, BatchNorm2d)) and unit.residual is None:
-        return dataclasses.replace(unit, nodes=nodes, module=folded(unit.module, module))
+        whole = folded(unit.module, module)
+        return dataclasses.replace(unit, nodes=nodes, module=whole) if whole else None
     head: Any = unit.module
     if isinstance(module, Add) and head.groups == 1 and unit.residual is None and len(node.inputs) == 2:
         other = next((name for name in node.inputs if name != unit.value), None)
@@ -128,16 +129,20 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     return None
 
 
-def folded(module: Module, norm: BatchNorm1d | BatchNorm2d) -> Module:
-    """Fold a batch normalization into the convolution before it, in float64, rounded once."""
+def folded(module: Module, norm: BatchNorm1d | BatchNorm2d) -> Module | None:
+    """Fold a batch normalization into the convolution before it, in float64, rounded once; None if that overflows."""
     tensors = {name: array.astype(np.float64) for name, array in module.tensors().items()}
     stored: Mapping[str, Array] = norm.tensors()
-    factor = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
-    if "weight" in stored:
-        factor = factor * stored["weight"]
-    bias = tensors.get("bias", 0.0) - stored["running_mean"].astype(np.float64)
-    bias = bias * factor + stored.get("bias", np.float32(0))
-    weight = tensors["weight"] * factor.reshape(-1, *[1] * (tensors["weight"].ndim - 1))
+    with np.errstate(all="ignore"):  # looked at below
+        factor = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
+        if "weight" in stored:
+            factor = factor * stored["weight"]
+        bias = tensors.get("bias", 0.0) - stored["running_mean"].astype(np.float64)
+        bias = (bias * factor + stored.get("bias", np.float32(0))).astype(np.float32)
+        weight = tensors["weight"] * factor.reshape(-1, *[1] * (tensors["weight"].ndim - 1))
+        weight = weight.astype(np.float32)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        return None
     return dataclasses.replace(module, use_bias=True, weight=weight, bias=bias)  # type: ignore[type-var]  # a convolution
 
 
