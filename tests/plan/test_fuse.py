@@ -431,7 +431,7 @@ def test_folding_a_norm_leaves_the_modules_alone():
         np.testing.assert_array_equal(tensor, before[name])
 
 
-@pytest.mark.parametrize(("variance", "eps"), [(0.0, 0.0), (-1.0, 1e-3), (1e-45, 0.0)], ids=str)
+@pytest.mark.parametrize(("variance", "eps"), [(0.0, 0.0), (-1.0, 1e-3)], ids=str)
 def test_a_norm_that_would_make_the_weights_infinite_is_not_folded(variance, eps):
     """Infinite weights, summed, give NaN where the convolution's own result, scaled, is infinite."""
     make = image()
