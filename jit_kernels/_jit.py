@@ -49,7 +49,13 @@ def cache_folder() -> Path | None:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    settings = (numba.__version__, sys.implementation.cache_tag, config.BOUNDSCHECK, config.CPU_NAME)
+    settings = (
+        numba.__version__,
+        sys.implementation.cache_tag,
+        config.BOUNDSCHECK,
+        config.CPU_NAME,
+        config.CPU_FEATURES,
+    )
     digest.update(repr(settings).encode())
     root = os.environ.get("KEYDNN_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "keydnn"

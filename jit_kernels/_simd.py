@@ -24,16 +24,25 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic as numba_intrinsic
 
 # Numba's own type counts the typing context as an argument of the call.
 intrinsic: Callable[[Callable[..., Any]], Any] = numba_intrinsic
 
-_FEATURES = llvm.get_host_cpu_features()
-if _FEATURES.get("avx512f"):
+
+def _features() -> set[str]:
+    """Give the CPU's features, or those that numba is told to compile for (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES)."""
+    told: Any = config
+    if told.CPU_NAME is not None:
+        return {feature[1:] for feature in (told.CPU_FEATURES or "").split(",") if feature.startswith("+")}
+    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
+_FEATURES = _features()
+if "avx512f" in _FEATURES:
     LANES, MR, NV = 16, 12, 2
-elif _FEATURES.get("avx2") and _FEATURES.get("fma"):
+elif {"avx2", "fma"} <= _FEATURES:
     LANES, MR, NV = 8, 6, 2
 else:
     LANES, MR, NV = 4, 6, 2
