@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numba import prange
 
+from jit_kernels._exp import exp
 from jit_kernels._jit import Kernel, kernel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -154,13 +155,13 @@ def squareplus(x: Any, b: Any, unused: Any, c: Any) -> Any:
 @exact
 def exponential(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``exp(x)``."""
-    return np.exp(x)
+    return exp(x)
 
 
 @exact
 def sigmoid(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``1 / (1 + exp(-x))``, both halves from the exponential that does not overflow."""
-    e = np.exp(-abs(x))
+    e = exp(-abs(x))
     return e / (ONE + e) if x < ZERO else ONE / (ONE + e)
 
 
@@ -173,7 +174,7 @@ def silu(x: Any, a: Any, b: Any, c: Any) -> Any:
 @exact
 def softplus(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))``."""
-    return (ZERO if x < ZERO else x) + np.log1p(np.exp(-abs(x)))
+    return (ZERO if x < ZERO else x) + np.log1p(exp(-abs(x)))
 
 
 @exact
