@@ -98,6 +98,19 @@ class Case:
         return arrays if len(arrays) > 1 else arrays[0]
 
 
+def adding_to(cases):
+    """Give the decorator that adds a function, which builds a model from the Keras and its inputs, to some cases."""
+
+    def case(*shapes, **options):
+        def add(build):
+            cases.append(Case(build.__name__.replace("_", "-"), shapes, build, **options))
+            return build
+
+        return add
+
+    return case
+
+
 def parameters(cases):
     """Give a parameter for each case, Keras and source, with readable ids."""
     assert len({case.id for case in cases}) == len(cases)

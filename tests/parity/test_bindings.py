@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parity.kerases import Case, check, parameters
+from tests.parity.kerases import Case, adding_to, check, parameters
 
 pytestmark = pytest.mark.parity
 
 CASES: list[Case] = []
-
-
-def case(*shapes, **options):
-    """Add the decorated function, which builds a model from the Keras and its inputs, as a case."""
-
-    def add(build):
-        CASES.append(Case(build.__name__.replace("_", "-"), shapes, build, **options))
-        return build
-
-    return add
+case = adding_to(CASES)
 
 
 def difference(library, keys=None):

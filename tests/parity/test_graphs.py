@@ -6,21 +6,12 @@ import numpy as np
 import pytest
 
 from keydnn import from_keras
-from tests.parity.kerases import KERASES, Case, answer, assert_agrees, check, filled, parameters, quiet, save
+from tests.parity.kerases import KERASES, Case, adding_to, answer, assert_agrees, check, filled, parameters, quiet, save
 
 pytestmark = pytest.mark.parity
 
 CASES: list[Case] = []
-
-
-def case(*shapes, **options):
-    """Add the decorated function, which builds a model from the Keras and its inputs, as a case."""
-
-    def add(build):
-        CASES.append(Case(build.__name__.replace("_", "-"), shapes, build, **options))
-        return build
-
-    return add
+case = adding_to(CASES)
 
 
 def conv(library, filters=3, **options):

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 
 from keydnn.graph import Graph, Input, Node, Output
+from keydnn.modules import Conv2d
 from keydnn.plan import Program
 from tests import naive, oracle
 
@@ -15,6 +16,16 @@ RELATIVE = 0.01  # of the largest output: a bound wider than that would let mist
 
 def random(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def conv(out_channels=6, kernel_size=3, **options):
+    """Give a convolution for :func:`image`."""
+    return Conv2d(4, out_channels, kernel_size, **{"padding": "same", **options})
+
+
+def image():
+    """Start a graph of one input."""
+    return Maker(x=(4, 7, 9))
 
 
 def filled(module, seed):

@@ -24,15 +24,7 @@ from keydnn.modules import (
     Subtract,
 )
 from keydnn.plan import Program
-from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, filled, random, units
-
-
-def conv(out_channels=6, kernel_size=3, **options):
-    return Conv2d(4, out_channels, kernel_size, **{"padding": "same", **options})
-
-
-def image():
-    return Maker(x=(4, 7, 9))
+from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, conv, filled, image, random, units
 
 
 def plain_chain():

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from keydnn.modules import Add, BatchNorm2d, Conv2d, MaxPool2d, ReLU, Subtract, ZeroPad2d
-from tests.plan.graphs import Maker, assert_plan_agrees, filled, units
-
-
-def conv(out_channels=6, kernel_size=3, **options):
-    return Conv2d(4, out_channels, kernel_size, **{"padding": "same", **options})
-
-
-def image():
-    return Maker(x=(4, 7, 9))
+from keydnn.modules import Add, BatchNorm2d, MaxPool2d, ReLU, Subtract, ZeroPad2d
+from tests.plan.graphs import assert_plan_agrees, conv, filled, image, units
 
 
 def padded():
