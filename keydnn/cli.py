@@ -186,7 +186,9 @@ def profile(model: Path, input: Path | None = None, repeat: int = 50) -> None:  
         raise UsageError("--repeat must be >= 1")
     loaded = load(model)
     arrays = [read_npy(input)] if input is not None else random_inputs(loaded.graph)
-    print(latency_table(f"{loaded.name}, batch {len(arrays[0])}", measure(loaded.graph, arrays, repeat)))
+    print(
+        latency_table(f"{loaded.name}, batch {len(arrays[0])}, module by module", measure(loaded.graph, arrays, repeat))
+    )
 
 
 def info() -> None:
