@@ -51,8 +51,11 @@ def elementwise(name: str, scalar: Callable[..., Any]) -> Kernel:
         """
         size = x.size
         for block in prange((size + BLOCK - 1) // BLOCK):
-            for i in range(block * BLOCK, min((block + 1) * BLOCK, size)):
-                out[i] = scalar(x[i], a, b, c)
+            start, stop = block * BLOCK, min((block + 1) * BLOCK, size)
+            # An index that counts from 0 cannot be negative, which Numba would otherwise ask of each.
+            numbers, results = x[start:stop], out[start:stop]
+            for i in range(stop - start):
+                results[i] = scalar(numbers[i], a, b, c)
 
     return compute
 
