@@ -11,7 +11,7 @@ import pytest
 import keydnn
 from keydnn import Graph, Input, MissingWeightsError, Node, Output, ParameterError, Sequential, ShapeError, load
 from keydnn.model import Model
-from keydnn.modules import Add, Conv2d, Flatten, Linear, ReLU, Softmax, Subtract
+from keydnn.modules import Add, Conv2d, Flatten, Linear, ReLU, Softmax, Subtract, Upsample2d
 
 RANDOM = np.random.default_rng(3)
 
@@ -145,6 +145,13 @@ def test_a_model_without_weights_says_so(tmp_path):
 def test_a_sequential_whose_modules_do_not_fit_names_the_node():
     with pytest.raises(ShapeError, match="node '1'"):
         Sequential(Linear(4, 3), Linear(4, 3), input_shape=(None, 4))
+
+
+@pytest.mark.parametrize("factor", [10**18, 10**7], ids=["beyond-any-memory", "beyond-the-limit"])
+def test_an_output_that_fits_into_no_memory_is_a_shape_error(factor):
+    model = Sequential(Upsample2d((factor, 1)), input_shape=(None, 3, 32, 32))
+    with pytest.raises(ShapeError, match=r"node '0': Upsample2d.* does not fit into memory"):
+        model.predict(np.zeros((1, 3, 32, 32)))
 
 
 def test_summary_names_modules_shapes_and_parameters(model):

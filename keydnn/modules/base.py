@@ -149,12 +149,10 @@ class Module:
 
     def _allocate(self, shape: Shape) -> Array:
         sizes = sized(self, shape)
-        if math.prod(sizes) <= MAX_ELEMENTS:
-            try:
-                return np.empty(sizes, np.float32)
-            except MemoryError:
-                pass
-        raise ShapeError(f"{self} has an output of shape {shape_text(shape)}, which does not fit into memory")
+        try:
+            return np.empty(sizes, np.float32)
+        except MemoryError:
+            raise ShapeError(f"{self}: no memory for its output of shape {shape_text(shape)}") from None
 
 
 def as_float32(value: npt.ArrayLike) -> Array:
@@ -163,10 +161,13 @@ def as_float32(value: npt.ArrayLike) -> Array:
 
 
 def sized(owner: object, shape: Shape) -> tuple[int, ...]:
-    """Give a shape of integers only; ShapeError if a size is free."""
+    """Give a shape of integers only; ShapeError if a size is free, or the value too large for any memory."""
     if None in shape:
         raise ShapeError(f"{owner} cannot work out its output shape {shape_text(shape)}")
-    return tuple(int(size) for size in shape if size is not None)
+    sizes = tuple(int(size) for size in shape if size is not None)
+    if math.prod(sizes) > MAX_ELEMENTS:
+        raise ShapeError(f"{owner} has an output of shape {shape_text(shape)}, which does not fit into memory")
+    return sizes
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from jit_kernels._jit import LAUNCH, recording, thread_count
+from keydnn.errors import ShapeError
 from keydnn.graph import Graph
 from keydnn.modules.base import Array, sized
 from keydnn.plan import conv, memory
@@ -39,7 +40,6 @@ class Program:
             module.require_tensors()
         self.units = fuse(graph)
         self.convolutions = {id(unit): step for unit in self.units if (step := conv.prepare(unit)) is not None}
-
         self._plans: OrderedDict[tuple[Sizes, ...], Plan] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -66,7 +66,11 @@ class Plan:
         self._threads = thread_count()
         sizes: dict[str, Sizes] = dict(zip((given.name for given in graph.inputs), shapes, strict=True))
         for node in graph.nodes:
-            sizes[node.name] = sized(node.module, node.module.output_shape(*(sizes[name] for name in node.inputs)))
+            try:
+                shape = node.module.output_shape(*(sizes[name] for name in node.inputs))
+                sizes[node.name] = sized(node.module, shape)
+            except ShapeError as error:
+                raise ShapeError(f"node {node.name!r}: {error}") from None
         buffers = self._place(program, sizes)
         self._inputs = [buffers[given.name] for given in graph.inputs]
         self._outputs = [buffers[output.value] for output in graph.outputs]

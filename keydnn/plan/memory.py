@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keydnn.errors import ShapeError
 from keydnn.modules.base import Array
 
 ALIGN = 16  # float32 numbers: one cache line
@@ -53,8 +54,11 @@ def _rounded(size: int) -> int:
 
 
 def aligned(size: int) -> Array:
-    """Allocate ``size`` numbers, the first on a cache line."""
-    block = np.empty(size + ALIGN, np.float32)
+    """Allocate ``size`` numbers, the first on a cache line; ShapeError if there is no memory for them."""
+    try:
+        block = np.empty(size + ALIGN, np.float32)
+    except (MemoryError, ValueError):
+        raise ShapeError(f"no memory for {4 * size:,} bytes of values; give fewer or smaller examples") from None
     shift = -block.ctypes.data // 4 % ALIGN
     return block[shift : shift + size]
 
