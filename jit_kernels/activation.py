@@ -35,9 +35,12 @@ BLOCK = 4096
 def exact(function: Function) -> Function:
     """Declare a scalar function that kernels inline, compiled without fastmath.
 
-    ``fastmath=False`` must be said: a function that leaves it open takes the flags of the kernel that calls it.
+    ``fastmath=False`` must be said: a function that leaves it open takes the flags of the kernel that calls it.  Python
+    cannot call it, which halves the time to compile it.
     """
-    return numba.njit(nogil=True, error_model="numpy", fastmath=False)(function)  # type: ignore[return-value]  # callable as it was
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
+    return compiled  # type: ignore[no-any-return]  # numba gives no type where it is given options so
 
 
 def elementwise(name: str, scalar: Callable[..., Any]) -> Kernel:
@@ -259,3 +262,125 @@ tanh_f32 = elementwise("tanh_f32", tanh)
 tanh_shrink_f32 = elementwise("tanh_shrink_f32", tanh_shrink)
 gelu_f32 = elementwise("gelu_f32", gelu)
 gelu_tanh_f32 = elementwise("gelu_tanh_f32", gelu_tanh)
+
+
+# --- as an epilogue --------------------------------------------------------------------------------------------------
+
+# The code of each scalar function, which `activate` takes.
+CODES = {
+    scalar.__name__: code
+    for code, scalar in enumerate(
+        (
+            relu,
+            leaky_relu,
+            clip,
+            hard_sigmoid,
+            hard_silu,
+            threshold,
+            hard_shrink,
+            soft_shrink,
+            sparse_plus,
+            sparse_sigmoid,
+            softsign,
+            squareplus,
+            exponential,
+            sigmoid,
+            silu,
+            softplus,
+            log_sigmoid,
+            mish,
+            elu,
+            celu,
+            selu,
+            tanh,
+            tanh_shrink,
+            gelu,
+            gelu_tanh,
+        )
+    )
+}
+
+
+@exact
+def activate(code: int, values: Any, a: Any, b: Any, c: Any) -> None:
+    """Apply the scalar function of a code to ``values`` (1-D float32, contiguous), in place.
+
+    For kernels that have just written ``values``: call it on a slice, which has been cut before, of some thousand
+    elements at most, so that they are still in the cache.  Another ``code`` than those of ``CODES`` changes nothing.
+    Each loop counts from 0, as an unknown start would stop Numba from making vector code of it.
+    """
+    if code == 0:
+        for i in range(values.size):
+            values[i] = relu(values[i], a, b, c)
+    elif code == 1:
+        for i in range(values.size):
+            values[i] = leaky_relu(values[i], a, b, c)
+    elif code == 2:
+        for i in range(values.size):
+            values[i] = clip(values[i], a, b, c)
+    elif code == 3:
+        for i in range(values.size):
+            values[i] = hard_sigmoid(values[i], a, b, c)
+    elif code == 4:
+        for i in range(values.size):
+            values[i] = hard_silu(values[i], a, b, c)
+    elif code == 5:
+        for i in range(values.size):
+            values[i] = threshold(values[i], a, b, c)
+    elif code == 6:
+        for i in range(values.size):
+            values[i] = hard_shrink(values[i], a, b, c)
+    elif code == 7:
+        for i in range(values.size):
+            values[i] = soft_shrink(values[i], a, b, c)
+    elif code == 8:
+        for i in range(values.size):
+            values[i] = sparse_plus(values[i], a, b, c)
+    elif code == 9:
+        for i in range(values.size):
+            values[i] = sparse_sigmoid(values[i], a, b, c)
+    elif code == 10:
+        for i in range(values.size):
+            values[i] = softsign(values[i], a, b, c)
+    elif code == 11:
+        for i in range(values.size):
+            values[i] = squareplus(values[i], a, b, c)
+    elif code == 12:
+        for i in range(values.size):
+            values[i] = exponential(values[i], a, b, c)
+    elif code == 13:
+        for i in range(values.size):
+            values[i] = sigmoid(values[i], a, b, c)
+    elif code == 14:
+        for i in range(values.size):
+            values[i] = silu(values[i], a, b, c)
+    elif code == 15:
+        for i in range(values.size):
+            values[i] = softplus(values[i], a, b, c)
+    elif code == 16:
+        for i in range(values.size):
+            values[i] = log_sigmoid(values[i], a, b, c)
+    elif code == 17:
+        for i in range(values.size):
+            values[i] = mish(values[i], a, b, c)
+    elif code == 18:
+        for i in range(values.size):
+            values[i] = elu(values[i], a, b, c)
+    elif code == 19:
+        for i in range(values.size):
+            values[i] = celu(values[i], a, b, c)
+    elif code == 20:
+        for i in range(values.size):
+            values[i] = selu(values[i], a, b, c)
+    elif code == 21:
+        for i in range(values.size):
+            values[i] = tanh(values[i], a, b, c)
+    elif code == 22:
+        for i in range(values.size):
+            values[i] = tanh_shrink(values[i], a, b, c)
+    elif code == 23:
+        for i in range(values.size):
+            values[i] = gelu(values[i], a, b, c)
+    elif code == 24:
+        for i in range(values.size):
+            values[i] = gelu_tanh(values[i], a, b, c)
