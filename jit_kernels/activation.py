@@ -1,28 +1,24 @@
 """Elementwise activations, float32: one scalar function each, and the factory that makes a kernel of it.
 
 The scalar functions are compiled without fastmath: each operation rounds once, in the order written, which is Keras'
-order.  So ``x / 6`` is a division, no product is fused into a sum, and zeros keep their sign.
+order.  So ``x / 6`` is a division, no product is fused into a sum, and zeros keep their sign.  None of them calls the C
+library, so that LLVM makes vector code of all.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numba import prange
 
-from jit_kernels._exp import exp
+from jit_kernels import _elementary as elementary
+from jit_kernels._elementary import HALF, ONE, TWO, ZERO, exact, exp, expm1, log1p_of_share, normal_product
 from jit_kernels._jit import Kernel, kernel
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Literals would be float64 and drag the whole expression along.
-ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 QUARTER, THREE, SIX = np.float32(0.25), np.float32(3), np.float32(6)
-SQRT_HALF = np.float32(math.sqrt(0.5))
 GELU_SCALE, GELU_CUBE = np.float32(math.sqrt(8 / math.pi)), np.float32(0.044715)  # twice sqrt(2 / pi); Hendrycks 2016
 SELU_SCALE = np.float32(1.0507009873554804934193349852946)  # Klambauer et al. 2017
 SELU_ALPHA = np.float32(1.6732632423543772848170429916717)
@@ -30,17 +26,6 @@ SELU_ALPHA = np.float32(1.6732632423543772848170429916717)
 # Threads share blocks of this many elements, whatever their number: an element's place in its block, and so whether
 # it is computed by vector code or by the loop's remainder, does not depend on how many threads there are.
 BLOCK = 4096
-
-
-def exact(function: Function) -> Function:
-    """Declare a scalar function that kernels inline, compiled without fastmath.
-
-    ``fastmath=False`` must be said: a function that leaves it open takes the flags of the kernel that calls it.  Python
-    cannot call it, which halves the time to compile it.
-    """
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
-    return compiled  # type: ignore[no-any-return]  # numba gives no type where it is given options so
 
 
 def elementwise(name: str, scalar: Callable[..., Any]) -> Kernel:
@@ -151,7 +136,7 @@ def softsign(x: Any, a: Any, b: Any, c: Any) -> Any:
 @exact
 def squareplus(x: Any, b: Any, unused: Any, c: Any) -> Any:
     """``(x + sqrt(x**2 + b)) / 2`` as Keras sums it: x**2 overflows from 1.8e19 on, and -inf gives NaN."""
-    return (x + np.sqrt(x * x + b)) / TWO
+    return (x + elementary.square_root(x * x + b)) / TWO
 
 
 # --- of the exponential ----------------------------------------------------------------------------------------------
@@ -168,7 +153,7 @@ def exponential(x: Any, a: Any, b: Any, c: Any) -> Any:
 def sigmoid(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``1 / (1 + exp(-x))``, both halves from the exponential that does not overflow."""
     e = exp(-abs(x))
-    return e / (ONE + e) if x < ZERO else ONE / (ONE + e)
+    return (e if x < ZERO else ONE) / (ONE + e)
 
 
 @exact
@@ -180,7 +165,7 @@ def silu(x: Any, a: Any, b: Any, c: Any) -> Any:
 @exact
 def softplus(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))``."""
-    return (ZERO if x < ZERO else x) + np.log1p(exp(-abs(x)))
+    return (ZERO if x < ZERO else x) + log1p_of_share(exp(-abs(x)))
 
 
 @exact
@@ -191,44 +176,51 @@ def log_sigmoid(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 @exact
 def mish(x: Any, a: Any, b: Any, c: Any) -> Any:
-    """``x * tanh(softplus(x))``; NaN for -inf, which is -inf * 0."""
-    return x * np.tanh(softplus(x, a, b, c))
+    """``x * tanh(softplus(x))``; NaN for -inf, which is -inf * 0.
+
+    The tangent is ``((1 + exp(x))**2 - 1) / ((1 + exp(x))**2 + 1)``, here multiplied out, and divided by ``exp(2 x)``
+    for positive ``x``.
+    """
+    e = exp(-abs(x))
+    square = e * e
+    y = (square if x < ZERO else ONE) + (e + e)
+    return x * (y / (y + TWO * (ONE if x < ZERO else square)))
 
 
 @exact
 def elu(x: Any, alpha: Any, b: Any, c: Any) -> Any:
     """``x`` above 0, ``alpha * (exp(x) - 1)`` otherwise."""
-    return x if x > ZERO else alpha * np.expm1(x)
+    return x if x > ZERO else alpha * expm1(x)
 
 
 @exact
 def celu(x: Any, alpha: Any, b: Any, c: Any) -> Any:
     """``max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)``."""
-    return (ZERO if x < ZERO else x) + alpha * np.expm1((ZERO if x > ZERO else x) / alpha)
+    return (ZERO if x < ZERO else x) + alpha * expm1((ZERO if x > ZERO else x) / alpha)
 
 
 @exact
 def selu(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``scale * elu(x, alpha)`` with the paper's constants."""
-    return SELU_SCALE * (x if x > ZERO else SELU_ALPHA * np.expm1(x))
+    return SELU_SCALE * (x if x > ZERO else SELU_ALPHA * expm1(x))
 
 
 @exact
 def tanh(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``tanh(x)``."""
-    return np.tanh(x)
+    return elementary.tanh(x)
 
 
 @exact
 def tanh_shrink(x: Any, a: Any, b: Any, c: Any) -> Any:
     """``x - tanh(x)``."""
-    return x - np.tanh(x)
+    return x - elementary.tanh(x)
 
 
 @exact
 def gelu(x: Any, a: Any, b: Any, c: Any) -> Any:
-    """``x / 2 * (1 + erf(x / sqrt(2)))`` by erfc, which keeps its digits for negative ``x``; NaN for -inf."""
-    return HALF * x * math.erfc(-x * SQRT_HALF)
+    """``x / 2 * (1 + erf(x / sqrt(2)))``, which keeps its digits for negative ``x``; NaN for -inf."""
+    return normal_product(x)
 
 
 @exact

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from jit_kernels._elementary import ONE, ZERO, exact
 from jit_kernels._jit import device, kernel
-from jit_kernels.activation import ONE, ZERO, exact, sigmoid
+from jit_kernels.activation import sigmoid
 
 
 @device
