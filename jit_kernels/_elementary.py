@@ -40,15 +40,24 @@ F32, I32 = ir.FloatType(), ir.IntType(32)
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
 
+# Python cannot call these, which halves the time to compile them.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def exact(function: Function) -> Function:
     """Declare a function that kernels inline, compiled without fastmath.
 
-    ``fastmath=False`` must be said: a function that leaves it open takes the flags of the kernel that calls it.  Python
-    cannot call it, which halves the time to compile it.
+    ``fastmath=False`` must be said: a function that leaves it open takes the flags of the kernel that calls it.
     """
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
-    return compiled  # type: ignore[no-any-return]  # numba gives no type where it is given options so
+    return numba.njit(fastmath=False, **_OPTIONS)(function)  # type: ignore[no-any-return]  # numba gives no type here
+
+
+def inlined(function: Function) -> Function:
+    """Declare a function as :func:`exact` does, and have it inlined however long it is.
+
+    For loops over short slices: an array goes to a function as seven numbers, over the stack.
+    """
+    return numba.njit(fastmath=False, forceinline=True, **_OPTIONS)(function)  # type: ignore[no-any-return]  # as above
 
 
 # --- single instructions ---------------------------------------------------------------------------------------------

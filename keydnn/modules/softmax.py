@@ -8,7 +8,14 @@ from typing import Self
 
 import numpy as np
 
-from jit_kernels.softmax import glu_f32, log_softmax_f32, softmax_f32, sparsemax_f32
+from jit_kernels.softmax import (
+    glu_f32,
+    log_softmax_cells_f32,
+    log_softmax_rows_f32,
+    softmax_cells_f32,
+    softmax_rows_f32,
+    sparsemax_f32,
+)
 from keydnn.errors import ShapeError
 from keydnn.modules.base import Array, Module, Permutation, Shape, choice, integer, module, shape_text
 
@@ -62,7 +69,11 @@ class Softmax(_AlongAxis):
         return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
-        softmax_f32(lines(inputs[0], self.dim), lines(out, self.dim))
+        x, results = lines(inputs[0], self.dim), lines(out, self.dim)
+        if x.shape[2] == 1:
+            softmax_rows_f32(x.reshape(-1), x.shape[1], results.reshape(-1))
+        else:
+            softmax_cells_f32(x, results)
 
 
 @module
@@ -78,7 +89,11 @@ class LogSoftmax(_AlongAxis):
         return True
 
     def compute(self, *inputs: Array, out: Array) -> None:
-        log_softmax_f32(lines(inputs[0], self.dim), lines(out, self.dim))
+        x, results = lines(inputs[0], self.dim), lines(out, self.dim)
+        if x.shape[2] == 1:
+            log_softmax_rows_f32(x.reshape(-1), x.shape[1], results.reshape(-1))
+        else:
+            log_softmax_cells_f32(x, results)
 
 
 @module

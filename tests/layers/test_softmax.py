@@ -64,6 +64,9 @@ def check(module, x):
         pytest.param((8,), 0, id="rank-1"),
         pytest.param((1, 1000), -1, id="long"),
         pytest.param((0, 4), -1, id="empty-batch"),
+        pytest.param((2, 2500), -1, id="longer-than-a-group-of-rows"),
+        pytest.param((301, 10), -1, id="several-groups-of-rows"),
+        pytest.param((2, 6, 23, 29), 1, id="several-blocks-of-cells"),
     ],
 )
 @pytest.mark.parametrize("scale", [pytest.param(1, id="small"), pytest.param(50, id="large")])
@@ -92,6 +95,15 @@ def test_permuted_follows_its_axis(kind, axes, dim):
 def test_any_thread_count_gives_the_same_bits(kind):
     assert_any_thread_count(kind(1), random(3, 7, 20, 33))
     assert_any_thread_count(kind(-1), random(3, 77, 130))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dim", [1, -1])
+def test_an_example_has_the_same_bits_alone_and_in_a_batch(kind, dim):
+    x = random(4, 5, 6, 20, 34)
+    whole = kind(dim)(x)
+    for n in range(5):
+        np.testing.assert_array_equal(kind(dim)(x[n : n + 1])[0], whole[n])
 
 
 def test_softmax_of_huge_numbers_neither_overflows_nor_loses_its_sum():
