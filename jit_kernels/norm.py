@@ -8,6 +8,7 @@ import numpy as np
 from numba import prange
 
 from jit_kernels._jit import kernel
+from jit_kernels._reduce import total, total_of_squares
 
 
 @kernel("void(f4[:,:,::1], f4[::1], f4[::1], f4[::1], f4[:,:,::1])")
@@ -32,14 +33,7 @@ def layer_norm_f32(x: Any, weight: Any, bias: Any, eps: Any, out: Any) -> None:
     """
     rows, size = x.shape
     for row in prange(rows):
-        total = 0.0
-        for i in range(size):
-            total += np.float64(x[row, i])
-        mean = total / size
-        squares = 0.0
-        for i in range(size):
-            difference = np.float64(x[row, i]) - mean
-            squares += difference * difference
-        factor = 1.0 / np.sqrt(squares / size + eps)
+        mean = total(x[row]) / size
+        factor = 1.0 / np.sqrt(total_of_squares(x[row], mean) / size + eps)
         for i in range(size):
             out[row, i] = (np.float64(x[row, i]) - mean) * factor * np.float64(weight[i]) + np.float64(bias[i])
