@@ -12,7 +12,7 @@ from numba import prange
 
 from jit_kernels._elementary import exact
 from jit_kernels._jit import Kernel, kernel
-from jit_kernels.activation import elementwise
+from jit_kernels.activation import BLOCK, elementwise
 
 
 def pairwise(name: str, scalar: Callable[..., Any]) -> Kernel:
@@ -22,10 +22,14 @@ def pairwise(name: str, scalar: Callable[..., Any]) -> Kernel:
     def compute(x: Any, y: Any, out: Any) -> None:
         """Apply the scalar function to ``x`` and ``y`` (as many elements), writing ``out``, which may be one of them.
 
-        Parallel axis: elements.
+        Parallel axis: blocks of elements, as in ``activation.py``.
         """
-        for i in prange(out.size):
-            out[i] = scalar(x[i], y[i])
+        size = out.size
+        for block in prange((size + BLOCK - 1) // BLOCK):
+            start, stop = block * BLOCK, min((block + 1) * BLOCK, size)
+            first, second, results = x[start:stop], y[start:stop], out[start:stop]
+            for i in range(stop - start):
+                results[i] = scalar(first[i], second[i])
 
     return compute
 
