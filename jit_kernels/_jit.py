@@ -47,7 +47,7 @@ def cache_folder() -> Path | None:
     the user's own and closed to everybody else.
     """
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     settings = (
         numba.__version__,

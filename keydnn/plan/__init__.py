@@ -1,7 +1,7 @@
-"""Graph to Plan: fused, algorithms chosen, weights packed, buffers placed; then run without Python work per module.
+"""Graph to Plan: fused, algorithms chosen, weights packed, memory placed; then run without Python work per module.
 
-    program = Program(graph)            once: fuse.py, conv.py
-    plan = program.bind(input shapes)   once for each set of sizes: memory.py
+    program = Program(graph)            once: fuse.py; a step for each unit (conv.py, pool.py, merge.py, ...)
+    plan = program.bind(input shapes)   once for each set of sizes: route.py, memory.py
     outputs = plan.run(arrays)
 
 A plan gives what ``Graph.forward`` gives, up to the rounding of folded weights and of sums in another order.
@@ -9,26 +9,35 @@ A plan gives what ``Graph.forward`` gives, up to the rounding of folded weights 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from jit_kernels._jit import LAUNCH, recording, thread_count
-from keydnn.errors import ShapeError
 from keydnn.graph import Graph
-from keydnn.modules.base import Array, sized
-from keydnn.plan import conv, memory
-from keydnn.plan.fuse import Unit, fuse, last_reads
+from keydnn.modules.activation import _Elementwise
+from keydnn.modules.base import Array
+from keydnn.modules.merge import Add
+from keydnn.plan import conv, layout, memory, merge, pool
+from keydnn.plan.fuse import Unit, fuse
+from keydnn.plan.route import Operation, Route
+from keydnn.plan.step import PARALLEL_NUMBERS, Launch, Step
+from keydnn.plan.values import Blocked, Plain, Sizes
 
-Sizes = tuple[int, ...]
-# Below these, opening a parallel region takes longer than the work.
-PARALLEL_FLOP = 1_000_000
-PARALLEL_NUMBERS = 20_000
-KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds buffers
+KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds memory
+STEPS: dict[type, Callable[[Unit], Step]] = {**conv.STEPS, **pool.STEPS, **merge.STEPS}
+
+
+def step_of(unit: Unit) -> Step | None:
+    """Give what a unit becomes on the blocked layout, or None."""
+    if isinstance(unit.module, _Elementwise):
+        return merge.Activation(unit)
+    make = STEPS.get(type(unit.module))
+    return make(unit) if make else None
 
 
 class Program:
@@ -39,13 +48,13 @@ class Program:
         for _, module in graph.modules():
             module.require_tensors()
         self.units = fuse(graph)
-        self.convolutions = {id(unit): step for unit in self.units if (step := conv.prepare(unit)) is not None}
-        self._plans: OrderedDict[tuple[Sizes, ...], Plan] = OrderedDict()
+        self.steps = {id(unit): step for unit in self.units if (step := step_of(unit)) is not None}
+        self._plans: OrderedDict[Any, Plan] = OrderedDict()
         self._lock = threading.Lock()
 
     def bind(self, shapes: Sequence[Sizes]) -> Plan:
-        """Give the plan for inputs of these shapes; the last few are kept."""
-        key = tuple(shapes)
+        """Give the plan for inputs of these shapes and the threads there are now; the last few are kept."""
+        key = (tuple(shapes), thread_count())
         with self._lock:
             plan = self._plans.pop(key, None) or Plan(self, shapes)
             self._plans[key] = plan
@@ -59,64 +68,49 @@ class Program:
 
 
 class Plan:
-    """A program bound to sizes: buffers, and calls with all their arguments."""
+    """A program bound to sizes: memory, and calls with all their arguments."""
 
     def __init__(self, program: Program, shapes: Sequence[Sizes]) -> None:
-        graph = program.graph
         self._threads = thread_count()
-        sizes: dict[str, Sizes] = dict(zip((given.name for given in graph.inputs), shapes, strict=True))
-        for node in graph.nodes:
-            try:
-                shape = node.module.output_shape(*(sizes[name] for name in node.inputs))
-                sizes[node.name] = sized(node.module, shape)
-            except ShapeError as error:
-                raise ShapeError(f"node {node.name!r}: {error}") from None
-        buffers = self._place(program, sizes)
-        self._inputs = [buffers[given.name] for given in graph.inputs]
-        self._outputs = [buffers[output.value] for output in graph.outputs]
-        scratch = memory.Scratch()
-        self.steps = [
-            call for unit in program.units if not unit.is_view for call in self._calls(program, unit, buffers, scratch)
-        ]
+        self.route = Route(program.graph, program.units, program.steps, shapes, self._threads)
+        self.arena = memory.place(self.route)
+        self._inputs, self._outputs = ([self._view(value) for value in values] for values in (
+            self.route.inputs, self.route.outputs))  # fmt: skip
+        halos = memory.halos(self.route.operations)
+        self.steps: list[Callable[[], None]] = []
+        for place, operation in enumerate(self.route.operations):
+            launches = [layout.zero_halo(storage) for storage in halos.get(place, [])]
+            if operation.job is None and operation.unit is not None:
+                self.steps += self._module_calls(operation)
+                continue
+            launches += self._launches(operation)
+            self.steps += [kernel.bind((*given, self.arena), parallel) for kernel, given, parallel in launches]
 
-    def _place(self, program: Program, sizes: dict[str, Sizes]) -> dict[str, Array]:
-        """Give every value its memory; views share their input's."""
-        graph, units = program.graph, program.units
-        home = {given.name: given.name for given in graph.inputs}
-        written = {given.name: -1 for given in graph.inputs}
-        for place, unit in enumerate(units):
-            home[unit.value] = home[unit.inputs[0]] if unit.is_view else unit.value
-            written.setdefault(home[unit.value], place)
-        reads = dict.fromkeys(written, -1)
-        for name, place in last_reads(units).items():
-            reads[home[name]] = max(reads[home[name]], place)
-        for output in graph.outputs:
-            reads[home[output.value]] = len(units)
-        names = list(written)
-        lifetimes = [memory.Lifetime(math.prod(sizes[n]), written[n], max(reads[n], written[n])) for n in names]
-        offsets, total = memory.place(lifetimes)
-        block = memory.aligned(total)
-        starts = dict(zip(names, offsets, strict=True))
-        return {name: block[starts[home[name]] :][: math.prod(sizes[name])].reshape(sizes[name]) for name in home}
+    def _view(self, value: Plain) -> Array:
+        return self.arena[value.start :][: value.size].reshape(value.sizes)
 
-    def _calls(
-        self, program: Program, unit: Unit, buffers: dict[str, Array], scratch: memory.Scratch
-    ) -> list[Callable[[], None]]:
-        """Give the calls of a unit, their arguments bound."""
-        inputs, out = [buffers[name] for name in unit.inputs], buffers[unit.value]
-        shapes = [x.shape for x in inputs]
-        step = program.convolutions.get(id(unit))
-        if step is not None:
-            parallel = self._threads > 1 and 2 * unit.module.macs(*shapes) >= PARALLEL_FLOP
-            residual = buffers[unit.residual] if unit.residual else None
-            launches = conv.bind(step, inputs[0], residual, out, self._threads if parallel else 1, scratch)
-        elif unit.module.launches_only(*shapes):
-            parallel = self._threads > 1 and max(inputs[0].size, out.size) >= PARALLEL_NUMBERS
-            with recording() as launches:
-                unit.module.compute(*inputs, out=out)
-        else:
-            return [partial(unit.module.compute, *inputs, out=out)]
-        return [kernel.bind(arguments, parallel) for kernel, arguments in launches]
+    def _launches(self, operation: Operation) -> list[Launch]:
+        """Give the kernel calls of an operation on blocked values."""
+        if operation.job is not None:
+            inputs = [value for value in operation.inputs if isinstance(value, Blocked)]
+            assert isinstance(operation.out, Blocked)  # as route.py makes them
+            return operation.job.launches(inputs, operation.added, operation.out, operation.scratch.offset)
+        return layout.convert(operation, self._threads)
+
+    def _module_calls(self, operation: Operation) -> list[Callable[[], None]]:
+        """Give the calls of a unit on plain values: what its modules do."""
+        unit = operation.unit
+        assert unit is not None  # the caller has looked
+        inputs = [self._view(value) for value in operation.inputs if isinstance(value, Plain)]
+        assert isinstance(operation.out, Plain)  # as route.py makes them
+        out = self._view(operation.out)
+        count = len(unit.inputs)
+        calls = _calls(unit.module, inputs[:count], out, self._threads)
+        if unit.residual is not None:
+            calls += _calls(Add(), [out, *inputs[count:]], out, self._threads)
+        if unit.following is not None and unit.following is not unit.module:
+            calls += _calls(unit.following, [out], out, self._threads)
+        return calls
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Compute the outputs for inputs of the plan's shapes; one caller at a time."""
@@ -126,3 +120,13 @@ class Plan:
             for step in self.steps:
                 step()
             return [output.copy() for output in self._outputs]
+
+
+def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> list[Callable[[], None]]:
+    """Give the calls of a module's computation; its kernels are taken down once if it does nothing but call them."""
+    if not module.launches_only(*(x.shape for x in inputs)):
+        return [partial(module.compute, *inputs, out=out)]
+    parallel = threads > 1 and max(*(x.size for x in inputs), out.size) >= PARALLEL_NUMBERS
+    with recording() as launches:
+        module.compute(*inputs, out=out)
+    return [kernel.bind(arguments, parallel) for kernel, arguments in launches]

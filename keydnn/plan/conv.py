@@ -1,205 +1,331 @@
-"""Convolutions in a plan: which algorithm, with which packed weights."""
+"""Convolutions and dense layers in a plan: which algorithm, which tile, with which packed weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from jit_kernels._jit import Kernel
-from jit_kernels._simd import LANES, MR, NR
-from jit_kernels.depthwise import depthwise_conv2d_nchw_f32
-from jit_kernels.implicit_gemm import conv_gemm_f32
-from jit_kernels.layout import lay_out_nchw_f32
-from jit_kernels.winograd import TILE, G, conv3x3_winograd_f32
+from jit_kernels._simd import LANES
+from jit_kernels.blocked import conv, depthwise
+from jit_kernels.blocked.tile import tile_cycles, tile_shapes
 from keydnn.modules.base import Array
 from keydnn.modules.conv import Conv1d, Conv2d
+from keydnn.modules.dense import Linear
 from keydnn.modules.geometry import resolve_pads
+from keydnn.plan import winograd
 from keydnn.plan.fuse import Unit
-from keydnn.plan.memory import Scratch
+from keydnn.plan.step import (
+    PARALLEL_MACS,
+    ImageSizes,
+    Job,
+    Launch,
+    Need,
+    activation_name,
+    aligned_copy,
+    clamp,
+    constants,
+    described,
+    strides,
+)
+from keydnn.plan.values import Blocked
 
 Offsets = npt.NDArray[np.int64]
-Launch = tuple[Kernel, tuple[Any, ...]]  # a kernel and its arguments
-GROUP_BYTES = 2 << 20  # of packed panels at once: the weights are read again for every group
+PANEL_BYTES = 256 << 10  # of the weight in use at once: a part of the second-level cache
+PIXELS_TILE = max(shape for shape in tile_shapes() if shape[1] == 2)
+BAND_BYTES = 256 << 10  # of the input in use at once, where it is read again for every group of output channels
 
 
-class Convolution:
-    """A convolution of a program: its weights, packed once for each algorithm that some size of input wants."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.unit = unit
-        module: Any = unit.module
-        self.module = module
-        self.bias: Array = module.bias_or_zeros()
-        self.depthwise = module.groups > 1
-
-    @cached_property
-    def rows(self) -> Array:
-        """The weight as (out_channels, k)."""
-        weight: Array = self.module.weight
-        return weight.reshape(self.module.out_channels, -1)
-
-    @cached_property
-    def packed(self) -> Array:
-        """For the implicit product: row panels."""
-        return pack_rows(self.rows)
-
-    @cached_property
-    def winograd(self) -> Array:
-        """For Winograd: G g G^T in float64, rounded once; the 36 numbers in turn, each in row panels."""
-        weight = self.module.weight.astype(np.float64)
-        numbers = np.einsum("ai,ocij,bj->aboc", G, weight, G).astype(np.float32)
-        return np.concatenate([pack_rows(matrix) for matrix in numbers.reshape(-1, *numbers.shape[2:])])
-
-
-def pack_rows(matrix: Array) -> Array:
-    """Pack (rows, k) into panels of MR rows, ``[k][MR]`` each, zeros behind the last row."""
-    rows, k = matrix.shape
-    padded = np.zeros((-(-rows // MR) * MR, k), np.float32)
-    padded[:rows] = matrix
-    return np.ascontiguousarray(padded.reshape(-1, MR, k).transpose(0, 2, 1)).reshape(-1)
-
-
-def prepare(unit: Unit) -> Convolution | None:
-    """Give the convolution of a unit; None if it is none, or one that only the plain kernel computes."""
-    module = unit.module
-    if not isinstance(module, (Conv1d, Conv2d)):
-        return None
-    if module.groups in (1, module.in_channels):
-        return Convolution(unit)
-    return None
-
-
-def bind(
-    convolution: Convolution, x: Array, residual: Array | None, out: Array, threads: int, scratch: Scratch
-) -> list[Launch]:
-    """Give the kernel calls for arrays of known sizes."""
-    module = convolution.module
-    one = (1,) * (2 - module.axes)  # Conv1d is Conv2d on images of one row
-    pads = ((0, 0),) * len(one)
-    pads += resolve_pads(module.padding, x.shape[2:], module.kernel_size, module.stride, module.dilation)
-    x = x.reshape(*x.shape[:2], *one, *x.shape[2:])
-    out = out.reshape(*out.shape[:2], *one, *out.shape[2:])
-    window = Window(one + module.kernel_size, one + module.stride, one + module.dilation, pads)
-    if convolution.depthwise:
-        return _depthwise(convolution, window, x, out, threads, scratch)
-    added = np.empty(0, np.float32) if residual is None else residual.reshape(-1)
-    if window.is_plain_3x3 and _winograd_wins(x.shape[1], out.shape):
-        return _winograd(convolution, window, x, added, out, threads, scratch)
-    return _implicit_gemm(convolution, window, x, added, out, threads, scratch)
-
-
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """Kernel size, stride, dilation (height, width each) and padding ((top, bottom), (left, right))."""
 
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pads: tuple[tuple[int, int], tuple[int, int]]
 
     @property
     def is_plain_3x3(self) -> bool:
         """Whether Winograd applies."""
         return self.size == (3, 3) and self.stride == self.dilation == (1, 1)
 
+    @property
+    def is_pixel(self) -> bool:
+        """Whether each output pixel reads the input pixel at its place."""
+        return self.size == self.stride == (1, 1) and not any(map(any, self.pads))
 
-def _clamp(convolution: Convolution) -> tuple[Any, Any]:
-    return np.float32(convolution.unit.low), np.float32(convolution.unit.high)
-
-
-def _phases(window: Window, out_shape: tuple[int, ...], channels: int) -> tuple[tuple[int, int], Offsets]:
-    """Give the size of a laid-out plane, and where each tap of each channel reads in them."""
-    (sh, sw), (dh, dw) = window.stride, window.dilation
-    plane_h = out_shape[2] + dh * (window.size[0] - 1) // sh
-    plane_w = out_shape[3] + dw * (window.size[1] - 1) // sw
-    c, kh, kw = np.meshgrid(np.arange(channels), *map(np.arange, window.size), indexing="ij")
-    row, column = kh * dh, kw * dw
-    phase = (c * sh + row % sh) * sw + column % sw
-    return (plane_h, plane_w), ((phase * plane_h + row // sh) * plane_w + column // sw).astype(np.int64).ravel()
+    @property
+    def halo(self) -> tuple[int, int, int, int]:
+        """Zeros at the top, bottom, left and right."""
+        return (*self.pads[0], *self.pads[1])
 
 
-def _depthwise(
-    convolution: Convolution, window: Window, x: Array, out: Array, threads: int, scratch: Scratch
-) -> list[Launch]:
-    batch, channels, in_h, in_w = x.shape
-    (plane_h, plane_w), offsets = _phases(window, out.shape, 1)
-    (sh, sw), pads = window.stride, (window.pads[0][0], window.pads[1][0])
-    # the last vectors reach beyond a plane; then a tile, which is read beyond its end, and a padded row
-    size = (sh * sw * plane_h * plane_w + NR + plane_w) + 2 * NR + (plane_w + LANES) * sw
-    work = scratch.take("threads", (threads, size))
-    weights = convolution.rows.reshape(-1), convolution.bias, *_clamp(convolution)
-    geometry = (batch, channels, in_h, in_w, *pads, sh, sw, plane_h, plane_w, offsets, *out.shape[1:])
-    arguments = (x.reshape(-1), *geometry, *weights, threads, work, out.reshape(-1))
-    return [(depthwise_conv2d_nchw_f32, arguments)]
+def window_of(module: Any, sizes: ImageSizes) -> Window:
+    """Give the window of a convolution for an input (N, C, H, W)."""
+    if isinstance(module, Linear):
+        return Window((1, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
+    pads = resolve_pads(module.padding, sizes[4 - module.axes :], module.kernel_size, module.stride, module.dilation)
+    one = (1,) * (2 - module.axes)  # Conv1d is Conv2d on images of one row
+    none = ((0, 0),) * (2 - module.axes)
+    return Window(one + module.kernel_size, one + module.stride, one + module.dilation, none + pads)
 
 
-def _implicit_gemm(
-    convolution: Convolution, window: Window, x: Array, added: Array, out: Array, threads: int, scratch: Scratch
-) -> list[Launch]:
-    batch, channels, in_h, in_w = x.shape
-    out_h, out_w = out.shape[2:]
-    calls: list[Launch] = []
-    if window.size == (1, 1) and window.stride == (1, 1) and not any(map(any, window.pads)):
-        offsets = np.arange(channels) * (in_h * in_w)
-        source, plane_w, row_w = x.reshape(-1), in_h * in_w, out_h * out_w
-    else:
-        (sh, sw), ((plane_h, plane_w), offsets) = window.stride, _phases(window, out.shape, channels)
-        laid = scratch.take("layout", (batch * channels * sh * sw * plane_h * plane_w,))
-        rows = scratch.take("rows", (threads, (plane_w + LANES) * sw))
-        calls.append(_lay_out(x, window, (sh, sw), (plane_h, plane_w), threads, rows, laid))
-        source, row_w = laid, out_w
-    length = len(offsets)
-    group = max(1, min(8, GROUP_BYTES // (4 * NR * length), -(-out_h * plane_w // (NR * threads))))
-    panels = scratch.take("threads", (threads, (group * length + MR + 1) * NR))  # one row is read beyond the tile
-    sizes = out.shape[1], out_h * out_w
-    weights = convolution.packed, convolution.bias, *_clamp(convolution)
-    arguments = (source, batch, offsets, plane_w, row_w, *sizes, *weights, group, threads, added, panels)
-    return [*calls, (conv_gemm_f32, (*arguments, out.reshape(-1)))]
+class Convolution:
+    """A convolution or dense layer of a program: its weight, packed once for each algorithm that some sizes want."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit, self.module = unit, unit.module
+        module: Any = unit.module
+        self.is_linear = isinstance(module, Linear)
+        self.in_channels = module.in_features if self.is_linear else module.in_channels
+        self.out_channels = module.out_features if self.is_linear else module.out_channels
+        self.groups = 1 if self.is_linear else module.groups
+        self.blocks = -(-self.out_channels // LANES)
+        self._packed: dict[Any, Array] = {}
+
+    @cached_property
+    def weight(self) -> Array:
+        """The weight as (out_channels, in_channels / groups, height, width)."""
+        module: Any = self.module
+        weight: Array = module.weight
+        ones = (1,) * (4 - weight.ndim)
+        return weight.reshape(*weight.shape[:2], *ones, *weight.shape[2:])
+
+    @property
+    def bias(self) -> Array:
+        """The bias, or zeros; (out_channels,)."""
+        module: Any = self.module
+        return np.zeros(self.out_channels, np.float32) if module.bias is None else module.bias
+
+    def packed(self, nv: int, kind: str) -> Array:
+        """Give the bias and the weight in panels ``[k][nv][LANES]``, k in the order of the taps of a layout."""
+        if (nv, kind) not in self._packed:
+            self._packed[nv, kind] = aligned_copy(self._pack(nv, kind))
+        return self._packed[nv, kind]
+
+    def _pack(self, nv: int, kind: str) -> Array:
+        if kind == "winograd":
+            return with_bias(self.bias, winograd.panels(self.weight, nv), nv)
+        weight = self.weight
+        if kind == "diagonal":
+            weight = _block_diagonal(weight, self.groups)
+        rows, channels = weight.shape[0], weight.shape[1]
+        if kind == "pixels":  # k runs over row, column, channel
+            matrix = weight.transpose(2, 3, 1, 0).reshape(-1, rows)
+        else:  # over block of channels, row, column, channel of the block
+            parts = [
+                weight[:, c : c + LANES].transpose(2, 3, 1, 0).reshape(-1, rows) for c in range(0, channels, LANES)
+            ]
+            matrix = np.concatenate(parts)
+        return with_bias(self.bias, pack_columns(matrix, nv), nv)
+
+    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+        """Give the job for inputs of known sizes; as ``Step`` says."""
+        (x,) = sizes
+        window = window_of(self.module, x)
+        out = self._out_sizes(x, window)
+        if window.stride[1] > 16 or 0 in out:
+            return None
+        kind = self._kind(x, window, out, plain)
+        if kind == "depthwise":
+            return _DepthwiseJob(self, window, x, out, threads).job()
+        if kind == "winograd":
+            return winograd.job(self, window, x, out, threads)
+        return _DirectJob(self, window, x, out, threads, kind).job() if kind else None
+
+    def _out_sizes(self, x: ImageSizes, window: Window) -> ImageSizes:
+        height, width = (
+            (x[2 + axis] + sum(window.pads[axis]) - window.dilation[axis] * (window.size[axis] - 1) - 1)
+            // window.stride[axis] + 1
+            for axis in (0, 1)
+        )  # fmt: skip
+        return (x[0], self.out_channels, height, width)
+
+    def _kind(self, x: ImageSizes, window: Window, out: ImageSizes, plain: bool) -> str:
+        """Name the algorithm; "" if there is none on the blocked layout."""
+        if self.groups == self.in_channels == self.out_channels and self.groups > 1:
+            return "depthwise"
+        if self.groups > 1:
+            each_in, each_out = self.in_channels // self.groups, self.out_channels // self.groups
+            if each_in % LANES == each_out % LANES == 0:
+                return "grouped"
+            fits = each_in == each_out and LANES % each_in == 0 and self.in_channels % LANES == 0
+            return "diagonal" if fits else ""
+        if window.is_plain_3x3 and winograd.wins(self.in_channels, out):
+            return "winograd"
+        few = self.in_channels <= LANES // 2 and not self.is_linear and x[2:] != (1, 1)
+        return "pixels" if plain and few else "direct"
 
 
-def _lay_out(
-    x: Array, window: Window, split: tuple[int, int], plane: tuple[int, int], threads: int, rows: Array, out: Array
-) -> Launch:
-    batch, channels, in_h, in_w = x.shape
-    pads = window.pads[0][0], window.pads[1][0]
-    return lay_out_nchw_f32, (
-        x.reshape(-1), batch * channels, in_h, in_w, *pads, *split, *plane, threads, rows, out,
-    )  # fmt: skip
+def pack_columns(matrix: Array, nv: int) -> Array:
+    """Pack (k, columns) into panels of nv * LANES columns, ``[k][nv * LANES]`` each, zeros behind the last column."""
+    k, columns = matrix.shape
+    panel = nv * LANES
+    padded = np.zeros((k, -(-columns // panel) * panel), np.float32)
+    padded[:, :columns] = matrix
+    return padded.reshape(k, -1, panel).transpose(1, 0, 2).reshape(-1)
 
 
-def _winograd_wins(channels: int, out_shape: tuple[int, ...]) -> bool:
-    """Compare both algorithms by a count of cycles: products, transforms, and lanes that stay empty."""
-    _, out_channels, out_h, out_w = out_shape
-    row_panels = -(-out_channels // MR)
-    direct_panels = -(-(out_h * (out_w + 2) - 2) // NR)
-    tile_rows, tile_columns = -(-out_h // TILE), -(-out_w // TILE)
-    panels = -(-(tile_rows * (tile_columns + 1) - 1) // NR)
-    direct = direct_panels * channels * (9 * row_panels * MR + 40)
-    tiled = panels * (channels * (36 * row_panels * MR + 350) + out_channels * 500)
-    return tiled < 0.9 * direct
+def with_bias(bias: Array, panels: Array, nv: int) -> Array:
+    """Put the bias, zeros behind it up to whole panels, before the panels."""
+    panel = nv * LANES
+    padded = np.zeros(-(-bias.size // panel) * panel, np.float32)
+    padded[: bias.size] = bias
+    return np.concatenate([padded, panels])
 
 
-def _winograd(
-    convolution: Convolution, window: Window, x: Array, added: Array, out: Array, threads: int, scratch: Scratch
-) -> list[Launch]:
-    batch, channels = x.shape[:2]
-    out_channels, out_h, out_w = out.shape[1:]
-    plane_h, plane_w = -(-out_h // TILE) + 1, -(-out_w // TILE) + 1
-    numbers = channels * TILE * TILE * plane_h * plane_w
-    # the last vectors of the last image reach beyond it
-    laid = scratch.take("layout", (batch * numbers + NR + plane_w,))[: batch * numbers]
-    row_panels = -(-out_channels // MR)
-    size = 36 * (channels + row_panels * MR) * NR + (TILE * TILE + 1) * NR
-    work = scratch.take("threads", (threads, size))
-    rows = scratch.take("rows", (threads, (plane_w + LANES) * TILE))
-    weights = convolution.winograd, convolution.bias, *_clamp(convolution)
-    sizes = plane_h * plane_w, plane_w, out_channels, out_h, out_w
-    arguments = (laid, batch, channels, *sizes, *weights, threads, added, work, out.reshape(-1))
-    return [
-        _lay_out(x, window, (TILE, TILE), (plane_h, plane_w), threads, rows, laid),
-        (conv3x3_winograd_f32, arguments),
-    ]
+def _block_diagonal(weight: Array, groups: int) -> Array:
+    """Write small groups, several to a block, as one group a block: zeros where input and output group differ."""
+    out_channels, each = weight.shape[:2]
+    wide = np.zeros((out_channels, LANES, *weight.shape[2:]), np.float32)
+    for channel in range(out_channels):
+        first = channel // each * each % LANES
+        wide[channel, first : first + each] = weight[channel]
+    return wide
+
+
+class _DirectJob:
+    """A convolution as sums over the taps of each output pixel."""
+
+    def __init__(
+        self, owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int, kind: str
+    ) -> None:
+        self.owner, self.window, self.x, self.out, self.threads, self.kind = owner, window, x, out, threads, kind
+        self.macs = math.prod(out) * owner.weight[0].size
+
+    def job(self) -> Job:
+        lanes = self.x[1] if self.kind == "pixels" else LANES
+        need = Need(self.x, lanes, self.window.halo)
+        label = "dense" if self.owner.is_linear else f"{self.kind} convolution"
+        return Job((need,), self.out, self.launches, label=label)
+
+    def taps(self, x: Blocked) -> tuple[Offsets, int]:
+        """Give the taps as pairs (offset, numbers), and how many of them share a block of channels."""
+        (kh, kw), (dh, dw) = self.window.size, self.window.dilation
+        _, block, row = x.strides
+        lanes = x.storage.lanes
+        rows, columns = range(0, kh * dh, dh), range(0, kw * dw, dw)
+        if self.kind == "pixels":
+            if dw == 1:
+                return np.array([(i * row, kw * lanes) for i in rows], np.int64), kh
+            return np.array([(i * row + j * lanes, lanes) for i in rows for j in columns], np.int64), kh * kw
+        each = LANES if self.kind == "diagonal" else self.owner.in_channels // self.owner.groups
+        pairs = [
+            (c // LANES * block + i * row + j * lanes, min(LANES, each - c))
+            for c in range(0, each, LANES) for i in rows for j in columns
+        ]  # fmt: skip
+        return np.array(pairs, np.int64), kh * kw
+
+    def launches(self, inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
+        (x,) = inputs
+        taps, taps_a_block = self.taps(x)
+        batch, rows, width = self._run(x, added, out)
+        blocks, k = self.owner.blocks, int(taps[:, 1].sum())
+        mr, nv = self._tile(rows * batch, width, k)
+        groups = -(-blocks // nv)
+        chunk = max(1, PANEL_BYTES // (4 * nv * LANES * LANES * taps_a_block)) * taps_a_block
+        if self.kind == "pixels":
+            chunk = len(taps)
+        tiles = rows * -(-width // mr)
+        threads = self.threads if self.macs >= PARALLEL_MACS else 1
+        band, parts = self._share(batch, tiles, mr, groups, k, threads)
+        origin = x.start - self.window.pads[0][0] * x.strides[2] - self.window.pads[1][0] * x.storage.lanes
+        each = groups if self.kind not in ("grouped", "diagonal") else groups // (
+            self.owner.groups if self.kind == "grouped" else blocks
+        )  # fmt: skip
+        group_blocks = self.owner.in_channels // self.owner.groups // LANES if self.kind == "grouped" else 1
+        places = strides("out", out) | (strides("added", added) if added else dict.fromkeys(
+            ("added", "added_image", "added_block", "added_row"), -1))  # fmt: skip
+        description = described(
+            conv.FIELDS, batch=batch, rows=rows, width=width, x=origin, x_image=x.strides[0],
+            x_row=x.strides[2] * self.window.stride[0], x_group=group_blocks * x.strides[1], out_step=LANES,
+            blocks=blocks, groups=groups, chunk=chunk, chunk_k=int(taps[:chunk, 1].sum()), k=k, band=band, parts=parts,
+            threads=threads, groups_each=each, **places,
+        )  # fmt: skip
+        kernel = conv.conv_f32(mr, nv, self.window.stride[1] * x.storage.lanes, activation_name(self.owner.unit))
+        weight = self.owner.packed(nv, self.kind)
+        arguments = (description, taps.reshape(-1), *clamp(self.owner.unit), weight, *constants(self.owner.unit))
+        return [Launch(kernel, arguments, threads > 1)]
+
+    def _run(self, x: Blocked, added: Blocked | None, out: Blocked) -> tuple[int, int, int]:
+        """Give batch, rows and width, with as long rows as the pixels lie in."""
+        batch, _, height, width = self.out
+        places = [x.storage, out.storage, *([added.storage] if added else [])]
+        if self.window.is_pixel and not any(any(storage.halo) for storage in places):
+            if height == width == 1:
+                return 1, 1, batch
+            return batch, 1, height * width
+        return batch, height, width
+
+    def _tile(self, rows: int, width: int, k: int) -> tuple[int, int]:
+        """Give the tile (MR, NV) with the fewest cycles."""
+        blocks = self.owner.blocks
+        each = blocks
+        if self.kind == "diagonal":
+            each = 1
+        elif self.kind == "grouped":
+            each = self.owner.out_channels // self.owner.groups // LANES
+        shapes = [(mr, nv) for mr, nv in tile_shapes() if each % nv == 0 or self.owner.groups == 1]
+        if self.kind == "pixels":  # one tile for all: there are many distances of pixels
+            return PIXELS_TILE[0], min(PIXELS_TILE[1], blocks)
+
+        def cycles(shape: tuple[int, int]) -> float:
+            mr, nv = shape
+            tiles = rows * -(-width // mr) * -(-blocks // nv)
+            return float(tiles * (k * tile_cycles(mr, nv) + 2 * mr * nv + 20))
+
+        return min(shapes, key=cycles)
+
+    def _share(self, batch: int, tiles: int, mr: int, groups: int, k: int, threads: int) -> tuple[int, int]:
+        """Give the tiles of a band, and the parts that the groups are dealt out in, for balanced threads."""
+        band = tiles
+        weight_bytes, input_bytes = 4 * self.owner.weight.size, 4 * math.prod(self.x[1:])
+        if groups > 1 and input_bytes > 2 * BAND_BYTES and weight_bytes <= BAND_BYTES:
+            band = max(1, -(-tiles * BAND_BYTES // input_bytes))
+        bands = -(-tiles // band)
+        if threads == 1 or batch * bands % threads == 0 or batch * bands >= 8 * threads:
+            return band, 1
+        by_groups = -(-groups // threads) * threads / groups
+        whole = -(-tiles // threads)
+        by_tiles = whole * threads / tiles
+        if self.owner.groups == 1 and by_tiles <= by_groups and weight_bytes <= 4 * input_bytes:
+            return min(band, whole) if bands == 1 else -(-tiles // (-(-bands // threads) * threads)), 1
+        if by_groups <= by_tiles:
+            return band, min(groups, threads)
+        return whole, 1
+
+
+class _DepthwiseJob:
+    """A convolution of each channel by itself."""
+
+    def __init__(self, owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int) -> None:
+        self.owner, self.window, self.x, self.out, self.threads = owner, window, x, out, threads
+        self.macs = math.prod(out) * math.prod(window.size)
+
+    def job(self) -> Job:
+        return Job((Need(self.x, LANES, self.window.halo),), self.out, self.launches, label="depthwise convolution")
+
+    def launches(self, inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
+        (x,) = inputs
+        assert added is None  # fuse gives depthwise convolutions no residual
+        (kh, kw), (dh, dw) = self.window.size, self.window.dilation
+        image, block, row = x.strides
+        taps = np.array([i * dh * row + j * dw * LANES for i in range(kh) for j in range(kw)], np.int64)
+        origin = x.start - self.window.pads[0][0] * row - self.window.pads[1][0] * LANES
+        threads = self.threads if LANES * self.macs >= PARALLEL_MACS else 1
+        batch, _, rows, width = self.out
+        description = described(
+            depthwise.FIELDS, batch=batch, blocks=self.owner.blocks, rows=rows, width=width, x=origin, x_image=image,
+            x_block=block, x_row=row * self.window.stride[0], threads=threads, **strides("out", out),
+        )  # fmt: skip
+        kernel = depthwise.depthwise_f32(self.window.stride[1] * LANES, activation_name(self.owner.unit))
+        weight = self.owner.packed(1, "depthwise")
+        arguments = (description, taps, *clamp(self.owner.unit), weight, *constants(self.owner.unit))
+        return [Launch(kernel, arguments, threads > 1)]
+
+
+STEPS = {Conv1d: Convolution, Conv2d: Convolution, Linear: Convolution}

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from jit_kernels._simd import MR, NR
-from jit_kernels.winograd import AT, BT, SIZE, TILE, G, transforms
+from jit_kernels._simd import LANES
+from jit_kernels.blocked.winograd import AT, BT, SIZE, TILE, G, transforms
 from keydnn.modules import Add, BatchNorm2d, Conv1d, Conv2d, ReLU
 from keydnn.plan import Program
-from keydnn.plan import conv as plan_conv
+from keydnn.plan import winograd as plan_winograd
 from tests import naive, oracle
 from tests.plan.graphs import Maker, assert_plan_agrees, filled, one, random
 
+MR, NR = LANES, 2 * LANES
 THREADS = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
 
 
@@ -31,7 +32,7 @@ def _all_threads():
 def forced(answer):
     """Decide between Winograd and the implicit product, for as long as the patch lasts."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(plan_conv, "_winograd_wins", lambda *arguments: answer)
+    patch.setattr(plan_winograd, "wins", lambda *arguments: answer)
     return patch
 
 
@@ -344,8 +345,8 @@ def test_norm_residual_and_clamp_on_the_way_out(size, out_channels, winograd):
 def test_the_choice_goes_both_ways_and_both_are_right():
     """A wide layer goes to Winograd and a thin one does not; without any patch."""
     wide, thin = (1, 64, 56, 56), (1, 8, 3, 3)
-    assert plan_conv._winograd_wins(64, wide)
-    assert not plan_conv._winograd_wins(8, thin)
+    assert plan_winograd.wins(64, wide)
+    assert not plan_winograd.wins(8, thin)
     for channels, (_, out_channels, *size) in ((64, wide), (8, thin)):
         graph = one(filled(Conv2d(channels, out_channels, 3, padding="same"), 21), channels, *size)
         assert_plan_agrees(graph, [random(15, 1, channels, *size)])

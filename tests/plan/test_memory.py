@@ -47,7 +47,7 @@ def overlap(one, other):
 @settings(max_examples=300, deadline=None)
 @given(lifetimes())
 def test_values_that_live_at_once_never_share_memory(found):
-    offsets, total = memory.place(found)
+    offsets, total = memory.offsets_of(found)
     assert len(offsets) == len(found)
     rounded = [-(-life.size // memory.ALIGN) * memory.ALIGN for life in found]
     assert total <= sum(rounded)
@@ -62,13 +62,13 @@ def test_values_that_live_at_once_never_share_memory(found):
 @settings(max_examples=100, deadline=None)
 @given(lifetimes())
 def test_the_block_is_no_smaller_than_what_lives_at_once(found):
-    _, total = memory.place(found)
+    _, total = memory.offsets_of(found)
     assert total >= max((sum(v.size for v in found if v.first <= step <= v.last) for step in range(-1, 14)), default=0)
 
 
 def test_a_chain_takes_the_room_of_its_two_largest_neighbours():
     found = [memory.Lifetime(160, step, step + 1) for step in range(20)]
-    assert memory.place(found)[1] == 320
+    assert memory.offsets_of(found)[1] == 320
 
 
 @pytest.mark.parametrize("size", [1, 16, 1000])
