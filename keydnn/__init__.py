@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from keydnn.errors import (
     CheckpointError,
     InputError,
@@ -17,8 +20,11 @@ from keydnn.errors import (
     ParameterError,
     ShapeError,
 )
-from keydnn.graph import Graph, Input, Node, Output
-from keydnn.model import Model, Sequential, from_keras, load
+
+if TYPE_CHECKING:  # imported when they are used: numba and NumPy take a fifth of a second
+    from keydnn.graph import Graph, Input, Node, Output
+    from keydnn.model import Model, Sequential, from_keras, load
+    from keydnn.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -39,5 +45,30 @@ __all__ = [
     "ShapeError",
     "__version__",
     "from_keras",
+    "get_num_threads",
     "load",
+    "set_num_threads",
 ]
+_HOMES = {
+    "graph": ("Graph", "Input", "Node", "Output"),
+    "model": ("Model", "Sequential", "from_keras", "load"),
+    "threads": ("get_num_threads", "set_num_threads"),
+    "modules": (),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is used."""
+    for home, names in _HOMES.items():
+        if name in (home, *names):
+            module = importlib.import_module(f"keydnn.{home}")
+            if name == home:
+                return module
+            globals().update({each: getattr(module, each) for each in names})
+            return globals()[name]
+    raise AttributeError(f"module 'keydnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what can be imported."""
+    return sorted({*globals(), *__all__})

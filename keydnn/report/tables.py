@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Module, shape_text
 
@@ -20,6 +16,10 @@ def table_text(
     title: str, columns: Sequence[tuple[str, Align]], rows: Iterable[Sequence[str]], footer: str = ""
 ) -> str:
     """Give a table as text, as wide as the terminal."""
+    from rich import box  # not needed to predict
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name, align in columns:
         table.add_column(name, justify=align, overflow="fold")
