@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from keydnn.errors import UsageError
+from keydnn.errors import ParameterError, UsageError
 
 
 def convert(
@@ -65,7 +65,14 @@ def convert(
     )
 
 
-def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, batch_size: int = 32) -> None:
+def run(
+    model: Path,
+    *inputs: Path,
+    output: Path | None = None,
+    top: int = 0,
+    batch_size: int = 32,
+    threads: int | None = None,
+) -> None:
     """Run a checkpoint on .npy inputs.
 
     Args:
@@ -74,6 +81,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
         output: write the result into this .npy file (several outputs: one file each, OUTPUT.<name>.npy)
         top: show the k largest scores of each example
         batch_size: examples computed at once
+        threads: number of threads; all that there can be unless given
     """
     from keydnn.model import load
     from keydnn.names import Names
@@ -83,6 +91,7 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
         raise UsageError("run needs the checkpoint and at least one input: keydnn run model.json input.npy")
     if top < 0 or batch_size < 1:
         raise UsageError("--top must be >= 0 and --batch-size >= 1")
+    _prepare(threads)
     _refuse_same(output=output, model=model, **{f"input {place}": path for place, path in enumerate(inputs)})
     loaded = load(model)
     loaded.graph.check_count(len(inputs))
@@ -109,6 +118,19 @@ def run(model: Path, *inputs: Path, output: Path | None = None, top: int = 0, ba
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
     print(f"{len(arrays[0])} examples in {seconds:.3f} s, compiling or loading kernels included")
+
+
+def _prepare(threads: int | None) -> None:
+    """Set the number of threads, and show when kernels are compiled."""
+    from keydnn.progress import show_compiling
+    from keydnn.threads import set_num_threads
+
+    show_compiling(command=True)
+    if threads is not None:
+        try:
+            set_num_threads(threads)
+        except ParameterError as error:
+            raise UsageError(f"--threads: {error}") from None
 
 
 def _refuse_same(**paths: Path | None) -> None:
@@ -170,13 +192,19 @@ def _starts_like_json(file: Path) -> bool:
         return False  # the reader says what is wrong
 
 
-def profile(model: Path, input: Path | None = None, repeat: int = 50) -> None:  # the documented flag
+def profile(
+    model: Path,
+    input: Path | None = None,  # the documented flag
+    repeat: int = 50,
+    threads: int | None = None,
+) -> None:
     """Show the latency of every layer under its Keras name.
 
     Args:
         model: the checkpoint
         input: an .npy file; without it, one seeded random example
         repeat: number of runs, of which the median counts
+        threads: number of threads; all that there can be unless given
     """
     from keydnn.model import load
     from keydnn.npy import read_npy
@@ -184,6 +212,7 @@ def profile(model: Path, input: Path | None = None, repeat: int = 50) -> None:  
 
     if repeat < 1:
         raise UsageError("--repeat must be >= 1")
+    _prepare(threads)
     loaded = load(model)
     arrays = [read_npy(input)] if input is not None else random_inputs(loaded.graph)
     print(
@@ -202,11 +231,46 @@ def info() -> None:
         print(f"{name}: {value}")
 
 
-def demo() -> None:
-    """Convert the bundled digits model, run it on the bundled test digits, show the result."""
+def warmup(*models: Path, batch_size: int = 1, threads: int | None = None) -> None:
+    """Compile the kernels that checkpoints run on, so that later processes only load them.
+
+    Args:
+        models: checkpoints; without any, the bundled digits model
+        batch_size: examples computed at once, as later
+        threads: number of threads; all that there can be unless given
+    """
+    from keydnn.demo import digits
+    from keydnn.model import load
+    from keydnn.threads import get_num_threads
+    from keydnn.warmup import warm_up
+
+    if batch_size < 1:
+        raise UsageError("--batch-size must be >= 1")
+    _prepare(threads)
+    for model in [load(path) for path in models] or [digits()]:
+        done = warm_up(model, batch_size)
+        for name, new in done.kernels.items():
+            print(f"  {name}: {'compiled' if new else 'was in the cache'}")
+        print(
+            f"{model.name}, batch {batch_size}, threads {get_num_threads()}: {len(done.kernels)} kernels in "
+            f"{done.seconds:.2f} s, {done.compiled} compiled"
+        )
+    folder = done.folder
+    print(f"kernel cache: {f'{folder}, {done.cached_bytes / 1e6:.1f} MB' if folder else 'none: each process compiles'}")
+
+
+def demo(threads: int | None = None) -> None:
+    """Convert the bundled digits model, run it on the bundled test digits, show the result.
+
+    Args:
+        threads: number of threads; all that there can be unless given
+    """
     from keydnn.demo import show
 
+    _prepare(threads)
     show()
 
 
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (convert, run, inspect, profile, info, demo)}
+VERBS: dict[str, Callable[..., None]] = {
+    verb.__name__: verb for verb in (convert, run, inspect, profile, warmup, info, demo)
+}

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from keydnn.model import from_keras, load
+from keydnn.model import Model, from_keras, load
 from keydnn.profile import latency_table, measure
 
 SHADES = " .:-=+*#%@"
 SHOWN = 6
+
+
+def digits() -> Model:
+    """Convert the bundled digits model."""
+    with resources.as_file(resources.files("keydnn") / "data" / "digits.h5") as source:
+        return from_keras(source, strict=False)
 
 
 def show() -> None:

@@ -14,6 +14,7 @@ from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules.base import Array, Module, Shape
 from keydnn.plan import Program
+from keydnn.progress import show_compiling
 from keydnn.report.tables import graph_table
 
 if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint must not
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint mus
 Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
 Result = Array | list[Array] | dict[str, Array]
 Path = str | os.PathLike[str]
+
+show_compiling()
 
 
 class Model:
