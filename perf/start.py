@@ -2,6 +2,7 @@
 
 Every run is a process of its own.  The clock starts before the process and stops when it says that it has its first
 answer.  KeyDNN is measured with an empty folder of compiled kernels and with the folder that such a run left behind.
+Everybody finds the bytecode of its Python modules, as installed packages do, and the engines take turns.
 Peak memory is what the process itself reports when it has answered once.
 """
 
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -94,18 +96,53 @@ def run_once(text: str, environment: dict[str, str]) -> tuple[float, float]:
     return seconds, int(lines[-1]) / 1024
 
 
-def measured(name: str, repeat: int, text: str, environment: Callable[[], dict[str, str]]) -> Record:
-    """Run a program ``repeat`` times, each in a fresh environment; give the medians, or why there are none."""
-    try:
-        runs = [run_once(text, environment()) for _ in range(repeat)]
-    except RuntimeError as failure:
-        print(f"{name}: left out: {failure}", file=sys.stderr)
-        return {"name": name, "failure": str(failure)}
-    seconds, memory = zip(*runs, strict=True)
-    return {
-        "name": name, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds),
-        "megabytes": statistics.median(memory),
-    }  # fmt: skip
+@dataclass
+class Contestant:
+    """A program that is run again and again, each time in an environment made for it."""
+
+    name: str
+    text: str
+    environment: Callable[[], dict[str, str]]
+    runs: list[tuple[float, float]] = field(default_factory=list)
+    failure: str = ""
+
+    def run(self, counted: bool = True) -> None:
+        """Run it once; after a failure never again."""
+        if self.failure:
+            return
+        try:
+            found = run_once(self.text, self.environment())
+        except RuntimeError as failure:
+            print(f"{self.name}: left out: {failure}", file=sys.stderr)
+            self.failure = str(failure)
+            return
+        if counted:
+            self.runs.append(found)
+
+    def record(self) -> Record:
+        """Give the medians, or why there are none."""
+        if self.failure:
+            return {"name": self.name, "failure": self.failure}
+        seconds, memory = zip(*self.runs, strict=True)
+        return {
+            "name": self.name, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds),
+            "megabytes": statistics.median(memory),
+        }  # fmt: skip
+
+
+def measured(contestants: Sequence[Contestant], repeat: int) -> list[Record]:
+    """Run all in turn, ``repeat`` times after one that is not counted: it leaves bytecode and kernels behind."""
+    for counted in [False, *[True] * repeat]:
+        for contestant in contestants:
+            contestant.run(counted)
+    return [contestant.record() for contestant in contestants]
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Give the environment of every process: bytecode is written, and kept in a folder of this run."""
+    plain = {**os.environ, **models.QUIET, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    plain.pop("PYTHONDONTWRITEBYTECODE", None)
+    return plain
 
 
 def checkpoint(made: models.Made, folder: Path, weights: str) -> Path:
@@ -118,20 +155,23 @@ def checkpoint(made: models.Made, folder: Path, weights: str) -> Path:
 def start_records(made: models.Made, folder: Path, repeat: int) -> list[Record]:
     """Measure everybody's first answer on one model."""
     x, converted = made.folder / "x.npy", checkpoint(made, folder, "inline")
-    plain = {**os.environ, **models.QUIET}
+    plain = surroundings(folder)
     warm = {**plain, "KEYDNN_CACHE_DIR": str(folder / "warm")}
 
     def cold() -> dict[str, str]:
         return {**plain, "KEYDNN_CACHE_DIR": tempfile.mkdtemp(dir=folder)}
 
     keydnn = program("keydnn", converted, x)
-    records = [measured("KeyDNN, no kernels compiled yet", repeat, keydnn, cold)]
-    measured("KeyDNN", 1, keydnn, lambda: warm)  # fills the folder
-    records.append(measured("KeyDNN, kernels cached", repeat, keydnn, lambda: warm))
-    for engine, title in (("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")):
-        records.append(measured(title, repeat, program(engine, made.onnx_file, x), lambda: plain))
-    records.append(measured("Keras with TensorFlow", repeat, program("keras", made.keras_file, x), lambda: plain))
-    return records
+    return measured(
+        [
+            Contestant("KeyDNN, no kernels compiled yet", keydnn, cold),
+            Contestant("KeyDNN, kernels cached", keydnn, lambda: warm),
+            Contestant("ONNX Runtime", program("onnxruntime", made.onnx_file, x), lambda: plain),
+            Contestant("OpenVINO", program("openvino", made.onnx_file, x), lambda: plain),
+            Contestant("Keras with TensorFlow", program("keras", made.keras_file, x), lambda: plain),
+        ],
+        repeat,
+    )
 
 
 def memory_records(made: models.Made, folder: Path, repeat: int) -> list[Record]:
@@ -141,14 +181,15 @@ def memory_records(made: models.Made, folder: Path, repeat: int) -> list[Record]
         [sys.executable, "-c", f"import numpy as np; np.save({str(x)!r}, np.load({str(made.folder / 'x.npy')!r})[:1])"],
         check=True,
     )
-    plain = {**os.environ, **models.QUIET}
+    plain = surroundings(folder)
     warm = {**plain, "KEYDNN_CACHE_DIR": str(folder / "warm")}
-    keydnn = program("keydnn", converted, x)
-    measured("KeyDNN", 1, keydnn, lambda: warm)
-    return [
-        measured("KeyDNN", repeat, keydnn, lambda: warm),
-        measured("ONNX Runtime", repeat, program("onnxruntime", made.onnx_file, x), lambda: plain),
-    ]
+    return measured(
+        [
+            Contestant("KeyDNN", program("keydnn", converted, x), lambda: warm),
+            Contestant("ONNX Runtime", program("onnxruntime", made.onnx_file, x), lambda: plain),
+        ],
+        repeat,
+    )
 
 
 def rows(records: Sequence[Record], memory: bool) -> list[list[str]]:
