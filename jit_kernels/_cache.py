@@ -64,6 +64,10 @@ def cache_folder() -> Path | None:
     return folder
 
 
+ENVIRONMENT = "_ZN08NumbaEnv"  # how the names of environments begin, before the length of the module's name
+_found: set[str] = set()  # names that LLVM knows
+
+
 class _FolderLocator(caching._CacheLocator):
     """Numba's way to ask where a kernel's cache entries are."""
 
@@ -97,9 +101,12 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
     def reduce(self, result: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         """Leave out the bitcode, which serves to inline the kernel into others and takes long to read.
 
-        All that linking asks of it is whether the code defines the function that Python calls.
+        All that linking asks of it is whether the code defines the function that Python calls.  Left out too are the
+        environments of numba's own functions (min, max ...), for which it would import their modules; such a function
+        reads its environment only to make Python objects.
         """
-        (name, kind, (code, _)), *rest = super().reduce(result)
+        (name, kind, (code, _)), *rest, environments = super().reduce(result)
+        rest.append([one for one in environments if not one.env_name.startswith(f"{ENVIRONMENT}5numba")])
         module = result.library._final_module
         needed = sorted(f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm."))
         wrapper = result.fndesc.llvm_cpython_wrapper_name
@@ -117,7 +124,8 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
 
 
 def _all_found(names: tuple[str, ...]) -> bool:
-    return all(llvm.address_of_symbol(name) for name in names)
+    _found.update(name for name in names if name not in _found and llvm.address_of_symbol(name))
+    return _found.issuperset(names)
 
 
 def _only(function: str) -> bytes:
