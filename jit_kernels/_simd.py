@@ -95,3 +95,13 @@ def clamped(builder: Any, value: Any, low: Any, high: Any) -> Any:
     """Clamp a vector; NaN passes."""
     value = builder.select(builder.fcmp_ordered("<", value, low), low, value)
     return builder.select(builder.fcmp_ordered(">", value, high), high, value)
+
+
+def prefetch(builder: Any, pointer: Any) -> None:
+    """Ask for the cache line at an address, which need not be one of the program's."""
+    number = ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number]), "llvm.prefetch.p0"
+    )
+    read, keep, data = (ir.Constant(number, value) for value in (0, 2, 1))
+    builder.call(function, [pointer, read, keep, data])

@@ -24,10 +24,13 @@ from jit_kernels._simd import (
     intrinsic,
     load_vector,
     multiply_add,
+    prefetch,
     spread,
     store_vector,
     zeros,
 )
+
+FIRST_LEVEL_BYTES = 32 << 10
 
 
 def tile_shapes() -> list[tuple[int, int]]:
@@ -36,9 +39,14 @@ def tile_shapes() -> list[tuple[int, int]]:
     return [(mr, nv) for nv, sizes in rows.items() for mr in sizes if mr * nv + nv + 1 <= REGISTERS]
 
 
-def tile_cycles(mr: int, nv: int) -> float:
-    """Estimate the cycles of a step of k: two multiply-adds and two loads a cycle, four cycles until a sum is ready."""
-    return max(mr * nv / 2, (mr + nv) / 2, 4.0) + 0.15
+def tile_cycles(mr: int, nv: int, k: int) -> float:
+    """Estimate the cycles of each of ``k`` steps.
+
+    Two multiply-adds and two loads a cycle, four cycles until a sum is ready; a panel of the weight that is larger than
+    the first-level cache comes from the second-level one for every tile.
+    """
+    from_second_level = nv * LANES / 7 if 4 * k * nv * LANES > FIRST_LEVEL_BYTES else 0.0
+    return max(mr * nv / 2, (mr + nv) / 2, 4.0, from_second_level) + 0.15
 
 
 @functools.cache
@@ -80,6 +88,10 @@ def conv_tile_f32(mr: int, nv: int, step: int) -> Any:
              added_block, low, high) = arguments  # fmt: skip
             tile = Tile(builder, mr, nv, out_step)
             target = address(context, builder, signature, arguments, 0, out)
+            residual = address(context, builder, signature, arguments, 0, added)
+            has_residual = builder.icmp_signed(">=", added, constant(0))
+            with builder.if_then(has_residual):
+                tile.prefetch(residual, added_block)
             sums = tile.multiply(
                 address(context, builder, signature, arguments, 0, x),
                 address(context, builder, signature, arguments, 2, constant(0)),
@@ -93,8 +105,6 @@ def conv_tile_f32(mr: int, nv: int, step: int) -> Any:
             with builder.if_else(finished) as (ends, goes_on):
                 with ends:
                     biases = address(context, builder, signature, arguments, 5, bias)
-                    residual = address(context, builder, signature, arguments, 0, added)
-                    has_residual = builder.icmp_signed(">=", added, constant(0))
                     bounds = spread(builder, low), spread(builder, high)
                     tile.finish(
                         sums, biases, residual, added_block, has_residual, bounds, target, out_block, count, blocks
@@ -106,6 +116,9 @@ def conv_tile_f32(mr: int, nv: int, step: int) -> Any:
         return signature, codegen
 
     return conv_tile
+
+
+AHEAD = 2048  # numbers: the processor's own prefetching stops at the end of each page
 
 
 class Tile:
@@ -124,6 +137,13 @@ class Tile:
         """Load all accumulators."""
         cells = [self._cell(start, block_size, p, v) for p in range(self.mr) for v in range(self.nv)]
         return [load_vector(self.builder, cell, 0) for cell in cells]
+
+    def prefetch(self, residual: Any, block_size: Any) -> None:
+        """Ask for the residual, which is wanted when the sums are there."""
+        for v in range(self.nv):
+            block = self.builder.gep(residual, [self.builder.mul(block_size, constant(v))])
+            for p in range(self.mr):
+                prefetch(self.builder, self.builder.gep(block, [constant(p * LANES)]))
 
     def multiply(
         self, x: Any, taps: Any, bounds: tuple[Any, Any], panel: Any, resume: Any, begin: Any, step: int
@@ -155,6 +175,8 @@ class Tile:
         b.position_at_end(loop)
         k, k_row, sums = b.phi(INDEX), b.phi(panel.type), [b.phi(VECTOR) for _ in range(size)]
         vectors = [load_vector(b, k_row, v * LANES) for v in range(self.nv)]
+        for v in range(self.nv):
+            prefetch(b, b.gep(k_row, [constant(AHEAD + v * LANES)]))
         pixel = b.gep(numbers, [k])
         results = []
         for p in range(self.mr):

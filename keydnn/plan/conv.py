@@ -254,7 +254,7 @@ class _DirectJob:
     def _run(self, x: Blocked, added: Blocked | None, out: Blocked) -> tuple[int, int, int]:
         """Give batch, rows and width, with as long rows as the pixels lie in."""
         batch, _, height, width = self.out
-        places = [x.storage, out.storage, *([added.storage] if added else [])]
+        places = [x.storage, out.storage, *([added.storage] if added else [])]  # pads are a part of the halo
         if self.window.is_pixel and not any(any(storage.halo) for storage in places):
             if height == width == 1:
                 return 1, 1, batch
@@ -276,16 +276,18 @@ class _DirectJob:
         def cycles(shape: tuple[int, int]) -> float:
             mr, nv = shape
             tiles = rows * -(-width // mr) * -(-blocks // nv)
-            return float(tiles * (k * tile_cycles(mr, nv) + 2 * mr * nv + 20))
+            return float(tiles * (k * tile_cycles(mr, nv, k) + 2 * mr * nv + 20))
 
         return min(shapes, key=cycles)
 
     def _share(self, batch: int, tiles: int, mr: int, groups: int, k: int, threads: int) -> tuple[int, int]:
         """Give the tiles of a band, and the parts that the groups are dealt out in, for balanced threads."""
         band = tiles
-        weight_bytes, input_bytes = 4 * self.owner.weight.size, 4 * math.prod(self.x[1:])
-        if groups > 1 and input_bytes > 2 * BAND_BYTES and weight_bytes <= BAND_BYTES:
-            band = max(1, -(-tiles * BAND_BYTES // input_bytes))
+        weight_bytes = 4 * self.owner.weight.size
+        input_bytes = 4 * min(math.prod(self.x[1:]), math.prod(self.out[2:]) * k)  # those that are read
+        bands = -(-input_bytes // BAND_BYTES)
+        if bands > 2 and groups * input_bytes > bands * weight_bytes:
+            band = -(-tiles // bands)
         bands = -(-tiles // band)
         if threads == 1 or batch * bands % threads == 0 or batch * bands >= 8 * threads:
             return band, 1

@@ -18,7 +18,7 @@ from keydnn.modules.base import Permutation, sized
 from keydnn.modules.conv import Conv1d, Conv2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.merge import Concatenate
-from keydnn.modules.shape import Permute
+from keydnn.modules.shape import Permute, ZeroPad2d
 from keydnn.plan.fuse import Unit
 from keydnn.plan.memory import Scratch
 from keydnn.plan.step import NO_HALO, ImageSizes, Job, Need, Step
@@ -49,7 +49,7 @@ class Operation:
         if self.job is not None or self.unit is not None:
             return False
         blocked = next(value for value in (*self.inputs, self.out) if isinstance(value, Blocked))
-        alone = blocked.first == 0 and blocked.blocks == blocked.storage.blocks
+        alone = blocked.first == 0 and blocked.blocks == blocked.storage.blocks and blocked.pads == NO_HALO
         return alone and blocked.storage.one_pixel and blocked.storage.batch == 1 and self.strides[1] == 1
 
 
@@ -94,6 +94,8 @@ class Route:
             self._source[name] = (unit.inputs[0], unit.module.dims)
             self._permutes[name] = unit
             return
+        if isinstance(unit.module, ZeroPad2d) and self._pad(unit, unit.module):
+            return
         job = self._job(unit, step, threads)
         if job is None:
             values = (*unit.inputs, *([unit.residual] if unit.residual else []))
@@ -107,6 +109,18 @@ class Route:
         if isinstance(unit.module, Concatenate):
             self._adopt(out, blocked)
         self.operations.append(Operation([*blocked], out, unit, job, added))
+
+    def _pad(self, unit: Unit, module: ZeroPad2d) -> bool:
+        """Let zero padding be a part of the halo, where its input is blocked."""
+        sizes = image_sizes(self._sizes[unit.inputs[0]])
+        if sizes is None or not self._is_blocked(unit.inputs[0], sizes):
+            return False
+        (top, bottom), (left, right) = module.padding
+        value = self._as_blocked(unit.inputs[0], Need(sizes)).padded((top, bottom, left, right))
+        self._blocked[unit.value, value.sizes, LANES] = value
+        self._computed_blocked.add(unit.value)
+        self._members[id(value.storage)].append(value)
+        return True
 
     def _job(self, unit: Unit, step: Step | None, threads: int) -> Job | None:
         """Give the unit's job on the blocked layout, or None."""
@@ -166,7 +180,7 @@ class Route:
                 plain, strides = self._as_plain(name), self._strides(name, need.sizes)
             self.operations.append(Operation([plain], value, strides=strides))
         if need.halo != NO_HALO:
-            value.storage.widen(need.halo)
+            value.widen(need.halo)
         return value
 
     def _strides(self, name: str, sizes: ImageSizes) -> tuple[int, ...]:
@@ -215,7 +229,7 @@ class Route:
         first, moved = 0, set()
         for part in parts:
             storage = part.storage
-            is_whole = part.first == 0 and part.blocks == storage.blocks
+            is_whole = part.first == 0 and part.blocks == storage.blocks and part.pads == NO_HALO
             if is_whole and id(storage) not in moved and storage is not whole.storage:
                 for member in self._members.pop(id(storage)):
                     member.storage, member.first = whole.storage, member.first + first

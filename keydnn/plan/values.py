@@ -88,11 +88,15 @@ class Storage:
 
 @dataclass(eq=False)
 class Blocked:
-    """A value (N, C, H, W) in a storage, from block ``first`` on."""
+    """A value (N, C, H, W) in a storage, from block ``first`` on.
+
+    ``pads`` are the zeros at the top, bottom, left and right that belong to it: a part of the storage's halo.
+    """
 
     storage: Storage
     channels: int
     first: int = 0
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @classmethod
     def of(cls, sizes: tuple[int, int, int, int], lanes: int = LANES) -> Blocked:
@@ -103,7 +107,10 @@ class Blocked:
     @property
     def sizes(self) -> tuple[int, int, int, int]:
         """Sizes (N, C, H, W)."""
-        return (self.storage.batch, self.channels, self.storage.height, self.storage.width)
+        top, bottom, left, right = self.pads
+        return (
+            self.storage.batch, self.channels, self.storage.height + top + bottom, self.storage.width + left + right
+        )  # fmt: skip
 
     @property
     def blocks(self) -> int:
@@ -113,7 +120,20 @@ class Blocked:
     @property
     def start(self) -> int:
         """Where its first pixel lies in the arena."""
-        return self.storage.start + self.first * self.storage.block
+        pads = self.pads[0] * self.storage.row + self.pads[2] * self.storage.lanes
+        return self.storage.start + self.first * self.storage.block - pads
+
+    def widen(self, halo: tuple[int, int, int, int]) -> None:
+        """Make room for a halo around the value."""
+        top, bottom, left, right = (own + more for own, more in zip(self.pads, halo, strict=True))
+        self.storage.widen((top, bottom, left, right))
+
+    def padded(self, pads: tuple[int, int, int, int]) -> Blocked:
+        """Give the value with zeros around it: the same numbers in the same place."""
+        top, bottom, left, right = (own + more for own, more in zip(self.pads, pads, strict=True))
+        value = Blocked(self.storage, self.channels, self.first, (top, bottom, left, right))
+        value.widen((0, 0, 0, 0))
+        return value
 
     @property
     def strides(self) -> tuple[int, int, int]:
