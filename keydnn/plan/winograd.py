@@ -78,7 +78,9 @@ def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, thre
     by_number = threads > 1 and tiles < 2 * threads * each
     each = tiles if by_number else min(each, -(-tiles // threads))
     shapes = [(mr, nv) for mr, nv in tile_shapes() if nv <= 4]
-    mr, nv = min(shapes, key=lambda s: -(-each // s[0]) * -(-out_blocks // s[1]) * (tile_cycles(*s, x[1]) + 0.1))
+    mr, nv = min(
+        shapes, key=lambda s: -(-each // s[0]) * -(-out_blocks // s[1]) * (tile_cycles(s[0], s[1], x[1]) + 0.1)
+    )
     if not by_number and each > mr:
         each -= each % mr
     inputs_number, products_number = (in_blocks * each + 1) * LANES, (out_blocks * each + 1) * LANES
