@@ -77,9 +77,16 @@ class Plan:
         self._inputs, self._outputs = ([self._view(value) for value in values] for values in (
             self.route.inputs, self.route.outputs))  # fmt: skip
         halos = memory.halos(self.route.operations)
+        kept = {id(storage) for storage in memory.kept_halos(self.route.operations)}
         self.steps: list[Callable[[], None]] = []
         for place, operation in enumerate(self.route.operations):
-            launches = [layout.zero_halo(storage) for storage in halos.get(place, [])]
+            launches = []
+            for storage in halos.get(place, []):
+                if id(storage) in kept:
+                    kernel, given, _ = layout.zero_halo(storage)
+                    kernel(*given, self.arena)
+                else:
+                    launches.append(layout.zero_halo(storage))
             if operation.job is None and operation.unit is not None:
                 self.steps += self._module_calls(operation)
                 continue

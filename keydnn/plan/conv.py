@@ -20,7 +20,7 @@ from keydnn.modules.geometry import resolve_pads
 from keydnn.plan import winograd
 from keydnn.plan.fuse import Unit
 from keydnn.plan.step import (
-    PARALLEL_MACS,
+    PARALLEL_CYCLES,
     ImageSizes,
     Job,
     Launch,
@@ -36,7 +36,6 @@ from keydnn.plan.values import Blocked
 
 Offsets = npt.NDArray[np.int64]
 PANEL_BYTES = 256 << 10  # of the weight in use at once: a part of the second-level cache
-PIXELS_TILE = max(shape for shape in tile_shapes() if shape[1] == 2)
 BAND_BYTES = 256 << 10  # of the input in use at once, where it is read again for every group of output channels
 
 
@@ -195,7 +194,6 @@ class _DirectJob:
         self, owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int, kind: str
     ) -> None:
         self.owner, self.window, self.x, self.out, self.threads, self.kind = owner, window, x, out, threads, kind
-        self.macs = math.prod(out) * owner.weight[0].size
 
     def job(self) -> Job:
         lanes = self.x[1] if self.kind == "pixels" else LANES
@@ -225,13 +223,13 @@ class _DirectJob:
         taps, taps_a_block = self.taps(x)
         batch, rows, width = self._run(x, added, out)
         blocks, k = self.owner.blocks, int(taps[:, 1].sum())
-        mr, nv = self._tile(rows * batch, width, k)
+        (mr, nv), cycles = self._tile(rows * batch, width, k)
         groups = -(-blocks // nv)
         chunk = max(1, PANEL_BYTES // (4 * nv * LANES * LANES * taps_a_block)) * taps_a_block
         if self.kind == "pixels":
             chunk = len(taps)
         tiles = rows * -(-width // mr)
-        threads = self.threads if self.macs >= PARALLEL_MACS else 1
+        threads = self.threads if cycles >= PARALLEL_CYCLES else 1
         band, parts = self._share(batch, tiles, mr, groups, k, threads)
         origin = x.start - self.window.pads[0][0] * x.strides[2] - self.window.pads[1][0] * x.storage.lanes
         each = groups if self.kind not in ("grouped", "diagonal") else groups // (
@@ -261,8 +259,8 @@ class _DirectJob:
             return batch, 1, height * width
         return batch, height, width
 
-    def _tile(self, rows: int, width: int, k: int) -> tuple[int, int]:
-        """Give the tile (MR, NV) with the fewest cycles."""
+    def _tile(self, rows: int, width: int, k: int) -> tuple[tuple[int, int], float]:
+        """Give the tile (MR, NV) with the fewest cycles, and those."""
         blocks = self.owner.blocks
         each = blocks
         if self.kind == "diagonal":
@@ -271,14 +269,15 @@ class _DirectJob:
             each = self.owner.out_channels // self.owner.groups // LANES
         shapes = [(mr, nv) for mr, nv in tile_shapes() if each % nv == 0 or self.owner.groups == 1]
         if self.kind == "pixels":  # one tile for all: there are many distances of pixels
-            return PIXELS_TILE[0], min(PIXELS_TILE[1], blocks)
+            shapes = [max(shape for shape in shapes if shape[1] == min(2, blocks))]
 
         def cycles(shape: tuple[int, int]) -> float:
             mr, nv = shape
             tiles = rows * -(-width // mr) * -(-blocks // nv)
             return float(tiles * (k * tile_cycles(mr, nv, k) + 2 * mr * nv + 20))
 
-        return min(shapes, key=cycles)
+        best = min(shapes, key=cycles)
+        return best, cycles(best)
 
     def _share(self, batch: int, tiles: int, mr: int, groups: int, k: int, threads: int) -> tuple[int, int]:
         """Give the tiles of a band, and the parts that the groups are dealt out in, for balanced threads."""
@@ -306,7 +305,6 @@ class _DepthwiseJob:
 
     def __init__(self, owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int) -> None:
         self.owner, self.window, self.x, self.out, self.threads = owner, window, x, out, threads
-        self.macs = math.prod(out) * math.prod(window.size)
 
     def job(self) -> Job:
         return Job((Need(self.x, LANES, self.window.halo),), self.out, self.launches, label="depthwise convolution")
@@ -318,8 +316,9 @@ class _DepthwiseJob:
         image, block, row = x.strides
         taps = np.array([i * dh * row + j * dw * LANES for i in range(kh) for j in range(kw)], np.int64)
         origin = x.start - self.window.pads[0][0] * row - self.window.pads[1][0] * LANES
-        threads = self.threads if LANES * self.macs >= PARALLEL_MACS else 1
         batch, _, rows, width = self.out
+        cycles = batch * self.owner.blocks * rows * width * len(taps) * 0.6
+        threads = self.threads if cycles >= PARALLEL_CYCLES else 1
         description = described(
             depthwise.FIELDS, batch=batch, blocks=self.owner.blocks, rows=rows, width=width, x=origin, x_image=image,
             x_block=block, x_row=row * self.window.stride[0], threads=threads, **strides("out", out),

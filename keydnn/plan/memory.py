@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from keydnn.plan.route import Operation, Route
 
 ALIGN = 16  # float32 numbers: one cache line
+KEPT_NUMBERS = 1 << 18  # a part of the second-level cache
 SLACK = 1 << 13  # numbers behind the last value: the last tile of a row reads pixels that are not there
 
 
@@ -67,6 +68,9 @@ def place(route: Route) -> Array:
             touch(operation.scratch, when)
     for value in route.outputs:
         touch(home_of(value), len(route.operations))
+    kept = kept_halos(route.operations)
+    for storage in kept:
+        first[id(storage)], last[id(storage)] = -1, len(route.operations)
     keys = list(homes)
     offsets, total = offsets_of([Lifetime(homes[key].size, first[key], last[key]) for key in keys])
     for key, offset in zip(keys, offsets, strict=True):
@@ -94,6 +98,15 @@ def halos(operations: Sequence[Operation]) -> dict[int, list[Storage]]:
                 seen.add(id(storage))
                 found.setdefault(when, []).append(storage)
     return found
+
+
+def kept_halos(operations: Sequence[Operation]) -> list[Storage]:
+    """Give the storages whose halo is written once for all runs: all that have one, if they are small together.
+
+    Their memory is then not used for anything else.
+    """
+    storages = [storage for each in halos(operations).values() for storage in each]
+    return storages if sum(storage.size for storage in storages) <= KEPT_NUMBERS else []
 
 
 def offsets_of(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:

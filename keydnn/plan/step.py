@@ -18,7 +18,7 @@ ImageSizes = tuple[int, int, int, int]
 Halo = tuple[int, int, int, int]
 NO_HALO: Halo = (0, 0, 0, 0)
 # Below these, opening a parallel region takes longer than the work.
-PARALLEL_MACS = 500_000
+PARALLEL_CYCLES = 20_000
 PARALLEL_NUMBERS = 20_000
 
 

@@ -14,7 +14,7 @@ from jit_kernels.blocked.tile import tile_cycles, tile_shapes
 from jit_kernels.blocked.winograd import NUMBERS, TILE, G
 from keydnn.modules.base import Array
 from keydnn.plan.step import (
-    PARALLEL_MACS,
+    PARALLEL_CYCLES,
     ImageSizes,
     Job,
     Launch,
@@ -71,8 +71,8 @@ def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, thre
     tile_rows, tile_columns = tile_counts(out)
     tiles = batch * tile_rows * tile_columns
     in_blocks, out_blocks = -(-x[1] // LANES), owner.blocks
-    macs = NUMBERS * tiles * x[1] * out[1]
-    threads = threads if macs >= PARALLEL_MACS else 1
+    cycles = NUMBERS * product_cycles(tiles, x[1], out_blocks)
+    threads = threads if cycles >= PARALLEL_CYCLES else 1
     a_tile = 4 * NUMBERS * LANES * (in_blocks + out_blocks)
     each = max(WORK_BYTES // a_tile, 24)
     by_number = threads > 1 and tiles < 2 * threads * each
