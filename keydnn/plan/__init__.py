@@ -112,7 +112,7 @@ class Plan:
         assert isinstance(operation.out, Plain)  # as route.py makes them
         out = self._view(operation.out)
         count = len(unit.inputs)
-        calls = _calls(unit.module, inputs[:count], out, self._threads)
+        calls = _calls(unit.whole(), inputs[:count], out, self._threads)
         if unit.residual is not None:
             calls += _calls(Add(), [out, *inputs[count:]], out, self._threads)
         if unit.following is not None and unit.following is not unit.module:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,8 @@ from keydnn.modules.conv import Conv1d, Conv2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.geometry import resolve_pads
 from keydnn.plan import winograd
-from keydnn.plan.fuse import Unit
+from keydnn.plan.fuse import Unit, folded, scaled
+from keydnn.plan.memory import aligned
 from keydnn.plan.step import (
     PARALLEL_CYCLES,
     ImageSizes,
@@ -26,7 +26,6 @@ from keydnn.plan.step import (
     Launch,
     Need,
     activation_name,
-    aligned_copy,
     clamp,
     constants,
     described,
@@ -86,41 +85,50 @@ class Convolution:
         self.blocks = -(-self.out_channels // LANES)
         self._packed: dict[Any, Array] = {}
 
-    @cached_property
-    def weight(self) -> Array:
-        """The weight as (out_channels, in_channels / groups, height, width)."""
-        module: Any = self.module
-        weight: Array = module.weight
-        ones = (1,) * (4 - weight.ndim)
-        return weight.reshape(*weight.shape[:2], *ones, *weight.shape[2:])
-
     @property
-    def bias(self) -> Array:
-        """The bias, or zeros; (out_channels,)."""
+    def weight_size(self) -> int:
+        """Numbers of the weight."""
         module: Any = self.module
-        return np.zeros(self.out_channels, np.float32) if module.bias is None else module.bias
+        return int(module.weight.size)
 
     def packed(self, nv: int, kind: str) -> Array:
         """Give the bias and the weight in panels ``[k][nv][LANES]``, k in the order of the taps of a layout."""
         if (nv, kind) not in self._packed:
-            self._packed[nv, kind] = aligned_copy(self._pack(nv, kind))
+            self._packed[nv, kind] = self._pack(nv, kind)
         return self._packed[nv, kind]
 
     def _pack(self, nv: int, kind: str) -> Array:
+        """Pack panel by panel: no other copy of the whole weight is made."""
+        module: Any = self.module
+        factor, bias = folded(module, self.unit.norms)
+        panel, packed = nv * LANES, np.empty(0, np.float32)
+        panels = -(-self.out_channels // panel)
+        for place, first in enumerate(range(0, self.out_channels, panel)):
+            part = slice(first, first + panel)
+            weight = scaled(module.weight[part], None if factor is None else factor[part])
+            weight = weight.reshape(*weight.shape[:2], *(1,) * (4 - weight.ndim), *weight.shape[2:])
+            columns = self._columns(weight, first, kind)
+            if not packed.size:
+                numbers, k, _ = columns.shape
+                packed = aligned(panels * panel + numbers * panels * k * panel)
+                packed[:] = 0
+                packed[: self.out_channels] = bias
+                view = packed[panels * panel :].reshape(numbers, panels, k, panel)
+            view[:, place, :, : len(weight)] = columns
+        return packed
+
+    def _columns(self, weight: Array, first: int, kind: str) -> Array:
+        """Give some rows of the weight, from output ``first`` on, as (matrices, k, rows)."""
         if kind == "winograd":
-            return with_bias(self.bias, winograd.panels(self.weight, nv), nv)
-        weight = self.weight
+            return winograd.transformed(weight)
         if kind == "diagonal":
-            weight = _block_diagonal(weight, self.groups)
-        rows, channels = weight.shape[0], weight.shape[1]
+            weight = _block_diagonal(weight, first, self.out_channels // self.groups)
+        rows, channels = weight.shape[:2]
         if kind == "pixels":  # k runs over row, column, channel
-            matrix = weight.transpose(2, 3, 1, 0).reshape(-1, rows)
-        else:  # over block of channels, row, column, channel of the block
-            parts = [
-                weight[:, c : c + LANES].transpose(2, 3, 1, 0).reshape(-1, rows) for c in range(0, channels, LANES)
-            ]
-            matrix = np.concatenate(parts)
-        return with_bias(self.bias, pack_columns(matrix, nv), nv)
+            return weight.transpose(2, 3, 1, 0).reshape(1, -1, rows)
+        # over block of channels, row, column, channel of the block
+        parts = [weight[:, c : c + LANES].transpose(2, 3, 1, 0).reshape(-1, rows) for c in range(0, channels, LANES)]
+        return np.concatenate(parts)[np.newaxis]
 
     def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
@@ -160,30 +168,12 @@ class Convolution:
         return "pixels" if plain and few else "direct"
 
 
-def pack_columns(matrix: Array, nv: int) -> Array:
-    """Pack (k, columns) into panels of nv * LANES columns, ``[k][nv * LANES]`` each, zeros behind the last column."""
-    k, columns = matrix.shape
-    panel = nv * LANES
-    padded = np.zeros((k, -(-columns // panel) * panel), np.float32)
-    padded[:, :columns] = matrix
-    return padded.reshape(k, -1, panel).transpose(1, 0, 2).reshape(-1)
-
-
-def with_bias(bias: Array, panels: Array, nv: int) -> Array:
-    """Put the bias, zeros behind it up to whole panels, before the panels."""
-    panel = nv * LANES
-    padded = np.zeros(-(-bias.size // panel) * panel, np.float32)
-    padded[: bias.size] = bias
-    return np.concatenate([padded, panels])
-
-
-def _block_diagonal(weight: Array, groups: int) -> Array:
-    """Write small groups, several to a block, as one group a block: zeros where input and output group differ."""
-    out_channels, each = weight.shape[:2]
-    wide = np.zeros((out_channels, LANES, *weight.shape[2:]), np.float32)
-    for channel in range(out_channels):
-        first = channel // each * each % LANES
-        wide[channel, first : first + each] = weight[channel]
+def _block_diagonal(weight: Array, first: int, each: int) -> Array:
+    """Write groups of ``each`` channels, several to a block, as one a block: zeros where input and output differ."""
+    wide = np.zeros((len(weight), LANES, *weight.shape[2:]), np.float32)
+    for row in range(len(weight)):
+        start = (first + row) // each * each % LANES
+        wide[row, start : start + each] = weight[row]
     return wide
 
 
@@ -282,7 +272,7 @@ class _DirectJob:
     def _share(self, batch: int, tiles: int, mr: int, groups: int, k: int, threads: int) -> tuple[int, int]:
         """Give the tiles of a band, and the parts that the groups are dealt out in, for balanced threads."""
         band = tiles
-        weight_bytes = 4 * self.owner.weight.size
+        weight_bytes = 4 * self.owner.weight_size
         input_bytes = 4 * min(math.prod(self.x[1:]), math.prod(self.out[2:]) * k)  # those that are read
         bands = -(-input_bytes // BAND_BYTES)
         if bands > 2 and groups * input_bytes > bands * weight_bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Identity, ReLU, _Elementwise
@@ -39,14 +40,16 @@ class Unit:
     nodes
         The graph's nodes it stands for, in order; the last one names its value.
     module
-        What it computes, batch normalization folded in.
+        What it computes.
     inputs
         The values it reads, without the residual.
     rank
         Number of axes of its value.
+    norms
+        Batch normalizations behind it, to be folded into its weights.
     residual
         A value of the output's shape to add, if any.
-    activation
+    following
         What is applied to the result, if anything.
     """
 
@@ -54,8 +57,17 @@ class Unit:
     module: Module
     inputs: tuple[str, ...]
     rank: int
+    norms: tuple[BatchNorm1d | BatchNorm2d, ...] = ()
     residual: str | None = None
     following: _Elementwise | None = None
+
+    def whole(self) -> Module:
+        """Give the module with the batch normalizations folded in."""
+        if not self.norms:
+            return self.module
+        factor, bias = folded(self.module, self.norms)
+        weight = scaled(self.module.weight, factor)  # type: ignore[attr-defined]  # norms follow products only
+        return dataclasses.replace(self.module, use_bias=True, weight=weight, bias=bias)  # type: ignore[type-var]  # a dataclass
 
     @property
     def value(self) -> str:
@@ -148,8 +160,8 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     if not is_product or unit.residual is not None:
         return None
     if isinstance(module, (BatchNorm1d, BatchNorm2d)):
-        whole = folded(unit.module, module)
-        return dataclasses.replace(unit, nodes=nodes, module=whole) if whole else None
+        norms = (*unit.norms, module)
+        return dataclasses.replace(unit, nodes=nodes, norms=norms) if can_fold(head, norms) else None
     if isinstance(module, Add) and getattr(head, "groups", 1) == 1 and len(node.inputs) == 2:
         other = next((name for name in node.inputs if name != unit.value), None)
         shape = graph.shapes[unit.value]
@@ -159,18 +171,35 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     return None
 
 
-def folded(module: Module, norm: BatchNorm1d | BatchNorm2d) -> Module | None:
-    """Fold a batch normalization into the product before it, in float64, rounded once; None if that overflows."""
-    tensors = {name: array.astype(np.float64) for name, array in module.tensors().items()}
-    stored: Mapping[str, Array] = norm.tensors()
-    with np.errstate(all="ignore"):  # looked at below
-        factor = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
-        if "weight" in stored:
-            factor = factor * stored["weight"]
-        bias = tensors.get("bias", 0.0) - stored["running_mean"].astype(np.float64)
-        bias = (bias * factor + stored.get("bias", np.float32(0))).astype(np.float32)
-        weight = tensors["weight"] * factor.reshape(-1, *[1] * (tensors["weight"].ndim - 1))
-        weight = weight.astype(np.float32)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        return None
-    return dataclasses.replace(module, use_bias=True, weight=weight, bias=bias)  # type: ignore[type-var]  # a dataclass
+def can_fold(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> bool:
+    """Tell whether every weight and bias stays finite when the normalizations are folded in."""
+    factor, bias = folded(module, norms)
+    assert factor is not None  # there are norms
+    largest = np.abs(module.weight).reshape(len(factor), -1).max(axis=1)
+    return bool(np.isfinite(scaled(largest, factor)).all() and np.isfinite(bias).all())
+
+
+def folded(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> tuple[npt.NDArray[np.float64] | None, Array]:
+    """Give what each output's weights are to be multiplied by (None: nothing), and the bias, rounded once."""
+    if not norms:
+        return None, np.zeros(len(module.weight), np.float32) if module.bias is None else module.bias
+    factor, bias = np.ones(len(module.weight)), np.zeros(len(module.weight))
+    if module.bias is not None:
+        bias += module.bias
+    with np.errstate(all="ignore"):  # can_fold looks at it
+        for norm in norms:
+            stored: Mapping[str, Array] = norm.tensors()
+            scale = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
+            if "weight" in stored:
+                scale = scale * stored["weight"]
+            bias = (bias - stored["running_mean"].astype(np.float64)) * scale + stored.get("bias", np.float32(0))
+            factor = factor * scale
+        return factor, bias.astype(np.float32)
+
+
+def scaled(weight: Array, factor: npt.NDArray[np.float64] | None) -> Array:
+    """Multiply the weights of each output, in float64, and round once."""
+    if factor is None:
+        return weight
+    with np.errstate(all="ignore"):  # can_fold looks at it
+        return (weight * factor.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)

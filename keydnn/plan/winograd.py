@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from jit_kernels._simd import LANES
 from jit_kernels.blocked import winograd
@@ -33,12 +34,10 @@ INPUT_CYCLES, OUTPUT_CYCLES, BYTE_CYCLES = 110.0, 100.0, 0.12
 WORK_BYTES = 1 << 20  # of transformed tiles and products that a thread works on
 
 
-def panels(weight: Array, nv: int) -> Array:
-    """Give G g G^T, worked out in float64 and rounded once, in panels ``[number][group][k][nv * LANES]``."""
-    from keydnn.plan.conv import pack_columns
-
-    numbers = np.einsum("ai,ocij,bj->abco", G, weight.astype(np.float64), G).astype(np.float32)
-    return np.concatenate([pack_columns(matrix, nv) for matrix in numbers.reshape(-1, *numbers.shape[2:])])
+def transformed(weight: Array) -> Array:
+    """Give G g G^T of some rows of a weight, worked out in float64 and rounded once; (36, in_channels, rows)."""
+    numbers: npt.NDArray[np.float64] = np.einsum("ai,ocij,bj->abco", G, weight.astype(np.float64), G, optimize=True)
+    return numbers.reshape(NUMBERS, *numbers.shape[2:]).astype(np.float32)
 
 
 def tile_counts(out: ImageSizes) -> tuple[int, int]:
