@@ -17,7 +17,7 @@ from keydnn.errors import ParameterError
 from keydnn.modules.base import Array, Module, Permutation, Shape, choice, module, number
 
 
-class _Elementwise(Module):
+class Elementwise(Module):
     """An activation of one element; its parameters, in order, are those of ``kernel``."""
 
     kernel: ClassVar[Kernel]
@@ -48,7 +48,7 @@ def not_negative(name: str, value: object) -> float:
 
 
 @module
-class Identity(_Elementwise):
+class Identity(Elementwise):
     """The input, unchanged.  Keras source: ``keras.activations.linear``, ``keras.layers.Identity``."""
 
     def launches_only(self, *shapes: Shape) -> bool:
@@ -59,7 +59,7 @@ class Identity(_Elementwise):
 
 
 @module
-class ReLU(_Elementwise):
+class ReLU(Elementwise):
     """Rectified linear unit with Keras' options.
 
     ``y = x if x > threshold else 0``, cut off at ``max_value``, less ``negative_slope * max(threshold - x, 0)``.
@@ -92,7 +92,7 @@ class ReLU(_Elementwise):
 
 
 @module
-class LeakyReLU(_Elementwise):
+class LeakyReLU(Elementwise):
     """``x`` above 0, ``negative_slope * x`` otherwise, as ``torch.nn.LeakyReLU``.
 
     Keras source: ``keras.layers.LeakyReLU`` (whose default slope is 0.3), ``keras.activations.leaky_relu`` (0.2).
@@ -107,7 +107,7 @@ class LeakyReLU(_Elementwise):
 
 
 @module
-class ELU(_Elementwise):
+class ELU(Elementwise):
     """``x`` above 0, ``alpha * (exp(x) - 1)`` otherwise, as ``torch.nn.ELU``.  Keras source: ``keras.layers.ELU``."""
 
     alpha: float = 1.0
@@ -119,7 +119,7 @@ class ELU(_Elementwise):
 
 
 @module
-class CELU(_Elementwise):
+class CELU(Elementwise):
     """``max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)``, as ``torch.nn.CELU``; ``alpha`` is not 0.
 
     Keras source: ``keras.activations.celu``.
@@ -136,14 +136,14 @@ class CELU(_Elementwise):
 
 
 @module
-class SELU(_Elementwise):
+class SELU(Elementwise):
     """``1.0507 * ELU(alpha=1.6733)``, Klambauer et al. 2017.  Keras source: ``keras.activations.selu``."""
 
     kernel = kernels.selu_f32
 
 
 @module
-class GELU(_Elementwise):
+class GELU(Elementwise):
     """Gaussian error linear unit, as ``torch.nn.GELU``.
 
     Parameters
@@ -170,14 +170,14 @@ class GELU(_Elementwise):
 
 
 @module
-class Sigmoid(_Elementwise):
+class Sigmoid(Elementwise):
     """``1 / (1 + exp(-x))``.  Keras source: ``keras.activations.sigmoid``."""
 
     kernel = kernels.sigmoid_f32
 
 
 @module
-class HardSigmoid(_Elementwise):
+class HardSigmoid(Elementwise):
     """``clip(slope * x + offset, 0, top) / top``.
 
     The defaults are PyTorch's and Keras 3's ``relu6(x + 3) / 6``; ``HardSigmoid(0.2, 0.5, 1.0)`` is Keras 2's
@@ -206,14 +206,14 @@ class HardSigmoid(_Elementwise):
 
 
 @module
-class HardSiLU(_Elementwise):
+class HardSiLU(Elementwise):
     """``x * relu6(x + 3) / 6``, PyTorch's Hardswish.  Keras source: ``keras.activations.hard_silu`` (hard_swish)."""
 
     kernel = kernels.hard_silu_f32
 
 
 @module
-class HardTanh(_Elementwise):
+class HardTanh(Elementwise):
     """``x`` within [min_val, max_val], as ``torch.nn.Hardtanh``.  Keras source: ``keras.activations.hard_tanh``."""
 
     min_val: float = -1.0
@@ -228,56 +228,56 @@ class HardTanh(_Elementwise):
 
 
 @module
-class Tanh(_Elementwise):
+class Tanh(Elementwise):
     """Hyperbolic tangent.  Keras source: ``keras.activations.tanh``."""
 
     kernel = kernels.tanh_f32
 
 
 @module
-class Softplus(_Elementwise):
+class Softplus(Elementwise):
     """``log(1 + exp(x))``.  Keras source: ``keras.activations.softplus``."""
 
     kernel = kernels.softplus_f32
 
 
 @module
-class Softsign(_Elementwise):
+class Softsign(Elementwise):
     """``x / (1 + |x|)``; NaN for infinities, as in Keras.  Keras source: ``keras.activations.softsign``."""
 
     kernel = kernels.softsign_f32
 
 
 @module
-class SiLU(_Elementwise):
+class SiLU(Elementwise):
     """``x * sigmoid(x)``.  Keras source: ``keras.activations.silu`` (swish)."""
 
     kernel = kernels.silu_f32
 
 
 @module
-class Exponential(_Elementwise):
+class Exponential(Elementwise):
     """``exp(x)``.  Keras source: ``keras.activations.exponential``."""
 
     kernel = kernels.exponential_f32
 
 
 @module
-class LogSigmoid(_Elementwise):
+class LogSigmoid(Elementwise):
     """``log(sigmoid(x))``.  Keras source: ``keras.activations.log_sigmoid``."""
 
     kernel = kernels.log_sigmoid_f32
 
 
 @module
-class Mish(_Elementwise):
+class Mish(Elementwise):
     """``x * tanh(softplus(x))``.  Keras source: ``keras.activations.mish``."""
 
     kernel = kernels.mish_f32
 
 
 @module
-class HardShrink(_Elementwise):
+class HardShrink(Elementwise):
     """``x`` where |x| is above ``lambd`` (>= 0), 0 elsewhere, also for NaN.
 
     Keras source: ``keras.activations.hard_shrink``.
@@ -292,7 +292,7 @@ class HardShrink(_Elementwise):
 
 
 @module
-class SoftShrink(_Elementwise):
+class SoftShrink(Elementwise):
     """``x`` moved towards 0 by ``lambd`` (>= 0), 0 where |x| is not above it, also for NaN.
 
     Keras source: ``keras.activations.soft_shrink``.
@@ -307,14 +307,14 @@ class SoftShrink(_Elementwise):
 
 
 @module
-class TanhShrink(_Elementwise):
+class TanhShrink(Elementwise):
     """``x - tanh(x)``.  Keras source: ``keras.activations.tanh_shrink``."""
 
     kernel = kernels.tanh_shrink_f32
 
 
 @module
-class Threshold(_Elementwise):
+class Threshold(Elementwise):
     """``x`` above ``threshold``, else ``value``, also for NaN, as ``torch.nn.Threshold``.
 
     Keras source: ``keras.activations.threshold``, ``ThresholdedReLU`` of Keras 2 (``value = 0``).
@@ -330,7 +330,7 @@ class Threshold(_Elementwise):
 
 
 @module
-class Squareplus(_Elementwise):
+class Squareplus(Elementwise):
     """``(x + sqrt(x**2 + b)) / 2`` with ``b`` >= 0, summed as Keras does: the digits lost for large -x are Keras' too.
 
     Keras source: ``keras.activations.squareplus``.
@@ -345,14 +345,14 @@ class Squareplus(_Elementwise):
 
 
 @module
-class SparsePlus(_Elementwise):
+class SparsePlus(Elementwise):
     """0 up to -1, ``x`` from 1 on, ``(x + 1)**2 / 4`` between.  Keras source: ``keras.activations.sparse_plus``."""
 
     kernel = kernels.sparse_plus_f32
 
 
 @module
-class SparseSigmoid(_Elementwise):
+class SparseSigmoid(Elementwise):
     """0 up to -1, 1 from 1 on, ``(x + 1) / 2`` between.  Keras source: ``keras.activations.sparse_sigmoid``."""
 
     kernel = kernels.sparse_sigmoid_f32

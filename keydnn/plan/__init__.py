@@ -13,13 +13,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jit_kernels._jit import LAUNCH, recording, thread_count
 from keydnn.graph import Graph
-from keydnn.modules.activation import _Elementwise
+from keydnn.modules.activation import Elementwise
 from keydnn.modules.base import Array
 from keydnn.modules.merge import Add
 from keydnn.plan import conv, layout, memory, merge, pool
@@ -34,7 +34,7 @@ STEPS: dict[type, Callable[[Unit], Step]] = {**conv.STEPS, **pool.STEPS, **merge
 
 def step_of(unit: Unit) -> Step | None:
     """Give what a unit becomes on the blocked layout, or None."""
-    if isinstance(unit.module, _Elementwise):
+    if isinstance(unit.module, Elementwise):
         return merge.Activation(unit)
     make = STEPS.get(type(unit.module))
     return make(unit) if make else None
@@ -67,8 +67,23 @@ class Program:
         return self.bind([array.shape for array in arrays]).run(arrays)
 
 
+class Part(NamedTuple):
+    """An operation of a plan and its calls, whose arguments are bound; to be called holding ``LAUNCH``."""
+
+    operation: Operation
+    calls: list[Callable[[], None]]
+
+
 class Plan:
-    """A program bound to sizes: memory, and calls with all their arguments."""
+    """A program bound to sizes: memory, and calls with all their arguments.
+
+    Attributes
+    ----------
+    parts
+        The operations in the order they are done, with their calls.
+    arena
+        The memory of all values.
+    """
 
     def __init__(self, program: Program, shapes: Sequence[Sizes]) -> None:
         self._threads = thread_count()
@@ -78,20 +93,24 @@ class Plan:
             self.route.inputs, self.route.outputs))  # fmt: skip
         halos = memory.halos(self.route.operations)
         kept = {id(storage) for storage in memory.kept_halos(self.route.operations)}
-        self.steps: list[Callable[[], None]] = []
+        self.parts: list[Part] = []
         for place, operation in enumerate(self.route.operations):
-            launches = []
+            calls: list[Callable[[], None]] = []
             for storage in halos.get(place, []):
+                zeros = self._bound(layout.zero_halo(storage))
                 if id(storage) in kept:
-                    kernel, given, _ = layout.zero_halo(storage)
-                    kernel(*given, self.arena)
+                    zeros()
                 else:
-                    launches.append(layout.zero_halo(storage))
+                    calls.append(zeros)
             if operation.job is None and operation.unit is not None:
-                self.steps += self._module_calls(operation)
-                continue
-            launches += self._launches(operation)
-            self.steps += [kernel.bind((*given, self.arena), parallel) for kernel, given, parallel in launches]
+                calls += self._module_calls(operation)
+            else:
+                calls += map(self._bound, self._launches(operation))
+            self.parts.append(Part(operation, calls))
+        self._calls = [call for part in self.parts for call in part.calls]
+
+    def _bound(self, launch: Launch) -> Callable[[], None]:
+        return launch.kernel.bind((*launch.arguments, self.arena), launch.parallel)
 
     def _view(self, value: Plain) -> Array:
         return self.arena[value.start :][: value.size].reshape(value.sizes)
@@ -124,8 +143,8 @@ class Plan:
         with LAUNCH:
             for buffer, array in zip(self._inputs, arrays, strict=True):
                 np.copyto(buffer, array)
-            for step in self.steps:
-                step()
+            for call in self._calls:
+                call()
             return [output.copy() for output in self._outputs]
 
 

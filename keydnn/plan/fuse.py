@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.graph import Graph, Node
-from keydnn.modules.activation import Identity, ReLU, _Elementwise
+from keydnn.modules.activation import Elementwise, Identity, ReLU
 from keydnn.modules.base import Array, Module
 from keydnn.modules.conv import Conv1d, Conv2d
 from keydnn.modules.dense import Linear
@@ -59,7 +59,7 @@ class Unit:
     rank: int
     norms: tuple[BatchNorm1d | BatchNorm2d, ...] = ()
     residual: str | None = None
-    following: _Elementwise | None = None
+    following: Elementwise | None = None
 
     def whole(self) -> Module:
         """Give the module with the batch normalizations folded in."""
@@ -85,7 +85,7 @@ class Unit:
         return isinstance(relu, ReLU) and relu.negative_slope == 0 and relu.threshold == 0
 
     @property
-    def activation(self) -> _Elementwise | None:
+    def activation(self) -> Elementwise | None:
         """The activation, unless it is a clamp."""
         return None if self._is_clamp else self.following
 
@@ -125,7 +125,7 @@ def fuse(graph: Graph) -> list[Unit]:
             if longer is None or longer.value in taken:
                 break
             unit = longer
-        if isinstance(node.module, _Elementwise) and not isinstance(node.module, Identity):
+        if isinstance(node.module, Elementwise) and not isinstance(node.module, Identity):
             unit = dataclasses.replace(unit, following=node.module)
         taken.update(part.name for part in unit.nodes)
         units.append(unit)
@@ -153,7 +153,7 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     nodes, module = (*unit.nodes, node), node.module
     if isinstance(module, (Dropout, Identity)):
         return dataclasses.replace(unit, nodes=nodes)
-    if isinstance(module, _Elementwise):
+    if isinstance(module, Elementwise):
         return dataclasses.replace(unit, nodes=nodes, following=module)
     head: Any = unit.module
     is_product = (isinstance(head, Linear) and unit.rank == 2) or isinstance(head, CONVOLUTIONS)
