@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import Conv2d
+from keydnn.modules import Conv2d, ConvTranspose2d
 from keydnn.plan import Program
 from tests import naive, oracle
 
@@ -38,6 +38,20 @@ def filled(module, seed):
             tensors[name] = draw.uniform(-0.5, 0.5, shape)
         else:
             tensors[name] = draw.standard_normal(shape) / np.sqrt(max(1, np.prod(shape[1:])))
+    return module.with_tensors(tensors)
+
+
+def well_conditioned(module, draw):
+    """Give weights between -0.2 and 1 times what keeps values near 1: sums do not cancel, and the bound stays tight."""
+    tensors = {}
+    for name, shape in module.tensor_shapes().items():
+        if name == "running_var" or (name == "weight" and len(shape) == 1):
+            tensors[name] = draw.uniform(0.5, 1.5, shape)
+        elif len(shape) == 1:
+            tensors[name] = draw.uniform(-0.2, 0.4, shape)
+        else:
+            terms = np.prod(shape[1:]) if not isinstance(module, ConvTranspose2d) else np.prod(shape) / shape[1]
+            tensors[name] = draw.uniform(-0.2, 1, shape) * 2.5 / max(1, terms)
     return module.with_tensors(tensors)
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 
 from jit_kernels._simd import LANES
-from jit_kernels.blocked.winograd import AT, BT, SIZE, TILE, G, transforms
+from jit_kernels.blocked.winograd import SIZE, TILE, transforms
 from keydnn.modules import Add, BatchNorm2d, Conv1d, Conv2d, ReLU
 from keydnn.plan import Program
 from keydnn.plan import winograd as plan_winograd
 from tests import naive, oracle
+from tests.plan.bounds import pads_of, winograd_bound
 from tests.plan.graphs import Maker, assert_plan_agrees, filled, one, random
 
 MR, NR = LANES, 2 * LANES
@@ -125,39 +126,6 @@ def test_edges(module, size):
 
 
 # --- Winograd --------------------------------------------------------------------------------------------------------
-
-# One pass of a transform: a rounding of its constant, one of the product, and at most five of sums.  Two for the
-# input, two for the output; one for the weight, which is transformed in float64; bias and residual are two more.
-PASS, PASSES = 7, 4
-
-
-def winograd_bound(module, x, pads):
-    """Bound Winograd: gamma_n of what the same formula gives of absolute values.
-
-    Every term of the result has met at most n roundings, the channels' sum among them; what is summed is
-    ``|A^T| [(|G| |g| |G^T|) . (|B^T| |d| |B|)] |A|`` (Higham, section 3.1).
-    """
-    channels, out_h, out_w = x.shape[1], *(n + sum(p) - 2 for n, p in zip(x.shape[2:], pads, strict=True))
-    rows, columns = -(-out_h // TILE), -(-out_w // TILE)
-    padded = np.zeros((*x.shape[:2], rows * TILE + 2, columns * TILE + 2))
-    (top, _), (left, _) = pads
-    inner = abs(naive.f64(x))
-    padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = inner
-    tiles = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), axis=(2, 3))[:, :, ::TILE, ::TILE]
-    at, g, bt = abs(AT), abs(G), abs(BT)
-    kernels = np.einsum("ai,ocij,bj->ocab", g, abs(naive.f64(module.weight)), g)
-    inputs = np.einsum("ai,ncrsij,bj->ncrsab", bt, tiles, bt, optimize=True)
-    products = np.einsum("ocab,ncrsab->norsab", kernels, inputs, optimize=True)
-    outputs = np.einsum("ia,norsab,jb->norisj", at, products, at, optimize=True)
-    whole = outputs.reshape(len(x), module.out_channels, rows * TILE, columns * TILE)[:, :, :out_h, :out_w]
-    bias = 0 if module.bias is None else abs(naive.f64(module.bias)).reshape(-1, 1, 1)
-    return oracle.gamma(PASS * PASSES + channels + 3) * (whole + bias) + oracle.TINY
-
-
-def pads_of(module, size):
-    if module.padding == "same":
-        return naive.same_pads(size, module.kernel_size, module.stride, module.dilation)
-    return module.padding
 
 
 def wanted_of(module, x, pads):

@@ -51,24 +51,10 @@ from keydnn.modules import (
 from keydnn.plan import KEPT_PLANS, Program
 from tests import naive, oracle
 from tests.convert.test_golden import MODELS, recorded
-from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, one, random, units
+from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, one, random, units, well_conditioned
 
 SEEDS = range(60)
 RELATIVE = 0.05  # of the largest output: the bound takes every error of up to 25 layers at its worst
-
-
-def well_conditioned(module, draw):
-    """Give weights between -0.2 and 1 times what keeps values near 1: sums do not cancel, and the bound stays tight."""
-    tensors = {}
-    for name, shape in module.tensor_shapes().items():
-        if name == "running_var" or (name == "weight" and len(shape) == 1):
-            tensors[name] = draw.uniform(0.5, 1.5, shape)
-        elif len(shape) == 1:
-            tensors[name] = draw.uniform(-0.2, 0.4, shape)
-        else:
-            terms = np.prod(shape[1:]) if not isinstance(module, ConvTranspose2d) else np.prod(shape) / shape[1]
-            tensors[name] = draw.uniform(-0.2, 1, shape) * 2.5 / max(1, terms)
-    return module.with_tensors(tensors)
 
 
 class RandomGraph:

@@ -1,0 +1,102 @@
+"""Each algorithm of a plan: that it is taken, that it is right, and that any number of threads gives the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jit_kernels._simd import LANES
+from keydnn.modules import Add, BatchNorm2d, Conv2d, LeakyReLU, Linear, ReLU, Sigmoid, SiLU
+from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, labels, settings_of, winograd
+from tests.plan.blocked_graphs import few_tiles
+from tests.plan.bounds import winograd_in_oracle
+from tests.plan.graphs import assert_plan_agrees
+
+ROOT = Path(__file__).parents[2]
+RELATIVE = 0.01
+
+
+def run_apart(name, **environment):
+    """Run a module beside this one in a process of its own; give what it prints, line by line, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-m", f"tests.plan.{name}"],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"after {done.stdout[-300:]}: {done.stderr[-2000:]}"
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("name", CASES)
+def test_an_algorithm_is_taken_and_is_right(name, batch):
+    graph = graph_of(name)
+    arrays = arrays_of(graph, batch)
+    with settings_of(name), winograd_in_oracle():
+        program = assert_plan_agrees(graph, arrays, RELATIVE)
+        assert CASES[name][1] in ["", *labels(program.bind([array.shape for array in arrays]))]
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    """1, 2, 4 and 8, which most machines that run this do not have as cores."""
+    found = run_apart("threads", NUMBA_NUM_THREADS="8")
+    assert [case["name"] for case in found] == list(CASES)
+    assert [case["name"] for case in found if not case["same"]] == []
+    kernels = {kernel for case in found for kernel in case["kernels"]}
+    for name in ("conv", "depthwise", "winograd_tiles", "winograd_numbers", "mean_pool", "blocked_add", "blocked_norm"):
+        assert any(kernel.startswith(f"{name}_f32") for kernel in kernels), f"no {name} among {sorted(kernels)}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages of no access are asked for as Linux has them")
+def test_nothing_beyond_the_memory_of_a_plan_is_touched():
+    assert run_apart("guarded")
+
+
+MODULES = {
+    "direct": (Conv2d(LANES + 3, 2 * LANES, 3, padding="same"), False),
+    "winograd": (Conv2d(LANES + 3, 2 * LANES, 3, padding="same"), True),
+    "pixels": (Conv2d(3, LANES + 3, 3, padding="same"), False),
+    "depthwise": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=2 * LANES), False),
+    "grouped": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=2), False),
+    "diagonal": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=LANES), False),
+    "dense": (Linear(LANES + 3, 2 * LANES + 1), False),
+}
+FOLLOWING = {
+    "relu": [ReLU()],
+    "clamp": [ReLU(max_value=0.3)],
+    "step": [ReLU(threshold=0.4)],
+    "leaky": [LeakyReLU()],
+    "silu": [SiLU()],
+    "norm": [BatchNorm2d],
+    "norm-silu": [BatchNorm2d, SiLU()],
+    "add": [Add()],
+    "norm-add-silu": [BatchNorm2d, Add(), SiLU()],
+    "add-clamp": [Add(), ReLU(max_value=0.7)],
+    "silu-add": [SiLU(), Add()],
+    "relu-sigmoid": [ReLU(), Sigmoid()],
+}
+
+
+@pytest.mark.parametrize("behind", FOLLOWING)
+@pytest.mark.parametrize("name", MODULES)
+def test_what_follows_is_done_too(name, behind):
+    """Norms, sums and activations behind a convolution, whichever of them it takes in."""
+    module, is_winograd = MODULES[name]
+    size = (module.in_features,) if isinstance(module, Linear) else (module.in_channels, 6, 7)
+    channels = module.out_features if isinstance(module, Linear) else module.out_channels
+    make = Seeded(x=size, other=(channels, *size[1:]))
+    last = make("y", module, "x")
+    for place, following in enumerate(FOLLOWING[behind]):
+        if following is BatchNorm2d:
+            if isinstance(module, Linear):
+                continue
+            following = BatchNorm2d(channels)
+        inputs = (last, "other") if isinstance(following, Add) else (last,)
+        last = make(f"then{place}", following, *inputs)
+    graph = make.graph(last)
+    with few_tiles(), winograd(is_winograd), winograd_in_oracle():
+        assert_plan_agrees(graph, arrays_of(graph, 2), RELATIVE)
