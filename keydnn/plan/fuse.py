@@ -19,7 +19,7 @@ import numpy.typing as npt
 from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Elementwise, Identity, ReLU
 from keydnn.modules.base import Array, Module
-from keydnn.modules.conv import Conv1d, Conv2d
+from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
@@ -27,7 +27,7 @@ from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
 from keydnn.modules.shape import Flatten, Reshape, ZeroPad2d
 
 CONVOLUTIONS = (Conv1d, Conv2d)
-HEADS = (*CONVOLUTIONS, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
+HEADS = (*CONVOLUTIONS, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
 VIEWS = (Dropout, Flatten, Identity, Reshape)
 
 
@@ -182,7 +182,8 @@ def can_fold(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> bool:
 def folded(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> tuple[npt.NDArray[np.float64] | None, Array]:
     """Give what each output's weights are to be multiplied by (None: nothing), and the bias, rounded once."""
     if not norms:
-        return None, np.zeros(len(module.weight), np.float32) if module.bias is None else module.bias
+        outputs = module.weight.shape[1 if isinstance(module, ConvTranspose2d) else 0]
+        return None, np.zeros(outputs, np.float32) if module.bias is None else module.bias
     factor, bias = np.ones(len(module.weight)), np.zeros(len(module.weight))
     if module.bias is not None:
         bias += module.bias

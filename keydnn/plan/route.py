@@ -15,7 +15,7 @@ from jit_kernels._simd import LANES
 from keydnn.errors import ShapeError
 from keydnn.graph import Graph
 from keydnn.modules.base import Permutation, sized
-from keydnn.modules.conv import Conv1d, Conv2d
+from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.merge import Concatenate
 from keydnn.modules.shape import Permute, ZeroPad2d
@@ -24,7 +24,7 @@ from keydnn.plan.memory import Scratch
 from keydnn.plan.step import NO_HALO, ImageSizes, Job, Need, Step
 from keydnn.plan.values import Blocked, Plain, Sizes, contiguous_strides, image_sizes
 
-ALWAYS = (Conv1d, Conv2d, Linear)  # these run on the blocked layout wherever their input comes from
+ALWAYS = (Conv1d, Conv2d, ConvTranspose2d, Linear)  # these run on the blocked layout wherever their input comes from
 
 
 @dataclass(eq=False)

@@ -27,7 +27,8 @@ from keydnn.plan.step import (
 from keydnn.plan.values import Blocked
 
 if TYPE_CHECKING:
-    from keydnn.plan.conv import Convolution, Window
+    from keydnn.plan.conv import Convolution
+    from keydnn.plan.window import Window
 
 # Estimated cycles: of a transformation of one tile of one block, and of a byte of weight read from memory.
 INPUT_CYCLES, OUTPUT_CYCLES, BYTE_CYCLES = 110.0, 100.0, 0.12

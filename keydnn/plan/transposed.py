@@ -1,0 +1,51 @@
+"""Transposed convolutions in a plan: the output pixels of each phase of the stride are a convolution of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keydnn.modules.conv import ConvTranspose2d
+from keydnn.plan.direct import DirectJob, Phase
+from keydnn.plan.step import ImageSizes, Job
+
+if TYPE_CHECKING:
+    from keydnn.plan.conv import Convolution
+
+Taps = tuple[tuple[int, int], ...]
+
+
+def job(owner: Convolution, module: ConvTranspose2d, x: ImageSizes, threads: int) -> Job | None:
+    """Give the job; None for groups, and where some pixels read no input at all."""
+    shape = module.output_shape(x)
+    out = (x[0], owner.out_channels, int(shape[2] or 0), int(shape[3] or 0))
+    strides = module.stride
+    per_axis = [[taps_of(module, axis, phase) for phase in range(min(strides[axis], out[2 + axis]))] for axis in (0, 1)]
+    if module.groups > 1 or not all(taps for axis in per_axis for taps in axis):
+        return None
+    phases = [
+        Phase(
+            rows, columns, (1, 1), (first_row, first_column), strides,
+            (-(-(out[2] - first_row) // strides[0]), -(-(out[3] - first_column) // strides[1])),
+        )
+        for first_row, rows in enumerate(per_axis[0]) for first_column, columns in enumerate(per_axis[1])
+    ]  # fmt: skip
+    top, bottom, left, right = 0, 0, 0, 0
+    for phase in phases:
+        (above, below), (before, behind) = (
+            (-taps[0][1], size - 1 + taps[-1][1] - (whole - 1))
+            for taps, size, whole in zip((phase.rows, phase.columns), phase.size, x[2:], strict=True)
+        )
+        top, bottom, left, right = max(top, above), max(bottom, below), max(left, before), max(right, behind)
+    return DirectJob(owner, phases, x, out, threads, "transposed").job((top, bottom, left, right))
+
+
+def taps_of(module: ConvTranspose2d, axis: int, phase: int) -> Taps:
+    """Give the taps of an axis that reach the outputs ``phase + q * stride``: index, and input pixel relative to q.
+
+    Input pixel i adds to output ``i * stride + index * dilation - crop``; ordered by the input pixel.
+    """
+    stride, dilation, crop = module.stride[axis], module.dilation[axis], module.padding[axis][0]
+    reached = [(phase + crop - index * dilation, index) for index in range(module.kernel_size[axis])]
+    return tuple(
+        sorted(((index, shift // stride) for shift, index in reached if shift % stride == 0), key=lambda tap: tap[1])
+    )
