@@ -97,7 +97,7 @@ def conv_tile_f32(mr: int, nv: int, step: int) -> Any:
                 address(context, builder, signature, arguments, 2, constant(0)),
                 (first, last),
                 address(context, builder, signature, arguments, 5, panel),
-                lambda: tile.load(target, out_block),
+                lambda: tile.load(target, out_block, blocks),
                 begin,
                 step,
             )
@@ -133,10 +133,12 @@ class Tile:
         shift = b.add(b.mul(self.out_step, constant(pixel)), b.mul(block_size, constant(block)))
         return b.gep(start, [shift])
 
-    def load(self, start: Any, block_size: Any) -> list[Any]:
-        """Load all accumulators."""
-        cells = [self._cell(start, block_size, p, v) for p in range(self.mr) for v in range(self.nv)]
-        return [load_vector(self.builder, cell, 0) for cell in cells]
+    def load(self, start: Any, block_size: Any, blocks: Any) -> list[Any]:
+        """Load all accumulators; those of blocks that do not exist from the first one, for there is no memory."""
+        b = self.builder
+        sizes = [b.select(b.icmp_signed("<", constant(v), blocks), block_size, constant(0)) for v in range(self.nv)]
+        cells = [self._cell(start, sizes[v], p, v) for p in range(self.mr) for v in range(self.nv)]
+        return [load_vector(b, cell, 0) for cell in cells]
 
     def prefetch(self, residual: Any, block_size: Any) -> None:
         """Ask for the residual, which is wanted when the sums are there."""

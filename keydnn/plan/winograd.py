@@ -14,6 +14,7 @@ from jit_kernels.blocked import winograd
 from jit_kernels.blocked.tile import tile_cycles, tile_shapes
 from jit_kernels.blocked.winograd import NUMBERS, TILE, G
 from keydnn.modules.base import Array
+from keydnn.plan.merge import combine
 from keydnn.plan.step import (
     PARALLEL_CYCLES,
     ImageSizes,
@@ -105,7 +106,10 @@ def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, thre
         taps = [(c // LANES * each * LANES, min(LANES, x[1] - c)) for c in range(0, x[1], LANES)]
         weight = owner.packed(nv, "winograd")
         arguments = (description, np.array(taps, np.int64).reshape(-1), *clamp(owner.unit), weight)
-        return [Launch(winograd.winograd_f32(mr, nv, by_number), arguments, threads > 1)]
+        calls = [Launch(winograd.winograd_f32(mr, nv, by_number), arguments, threads > 1)]
+        if owner.unit.activation is not None:
+            calls.append(combine("copy", owner.unit, result, result, result, threads))
+        return calls
 
     scratch = work if by_number else work * threads
     return Job((Need(x, LANES, halo),), out, launches, scratch, "Winograd convolution")
