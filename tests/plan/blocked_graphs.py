@@ -45,7 +45,7 @@ from keydnn.modules import (
     Upsample2d,
     ZeroPad2d,
 )
-from keydnn.plan import conv as plan_conv
+from keydnn.plan import direct as plan_direct
 from keydnn.plan import memory
 from keydnn.plan import winograd as plan_winograd
 from tests.plan.bounds import winograd_in_oracle
@@ -63,7 +63,7 @@ def few_tiles(winograd=None):
     shapes = tile_shapes()
     few = [max(shape for shape in shapes if shape[1] == 2), min(shape for shape in shapes if shape[1] == 1)]
     with pytest.MonkeyPatch.context() as patch:
-        for module in (plan_conv, plan_winograd):
+        for module in (plan_direct, plan_winograd):
             patch.setattr(module, "tile_shapes", lambda: few)
         if winograd is not None:
             patch.setattr(plan_winograd, "wins", lambda *arguments: winograd)

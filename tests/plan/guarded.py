@@ -18,7 +18,7 @@ from jit_kernels._simd import LANES
 from jit_kernels.blocked.tile import tile_shapes
 from keydnn.modules import Conv2d, SiLU
 from keydnn.plan import Program, memory
-from keydnn.plan import conv as plan_conv
+from keydnn.plan import direct as plan_direct
 from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, settings_of, winograd
 
 PAGE, GUARD, LINE = mmap.PAGESIZE, 1 << 24, 64
@@ -79,8 +79,8 @@ def main():
         run("far-apart", far_apart())
         for tile in {max(shape for shape in TILES if shape[1] == nv) for _, nv in TILES if nv > 1}:
             with winograd(False), pytest.MonkeyPatch.context() as patch:
-                patch.setattr(plan_conv, "PANEL_BYTES", 1)
-                patch.setattr(plan_conv, "tile_shapes", lambda tile=tile: [tile])
+                patch.setattr(plan_direct, "PANEL_BYTES", 1)
+                patch.setattr(plan_direct, "tile_shapes", lambda tile=tile: [tile])
                 for out_blocks in (1, 3):
                     run(f"absent-block-{tile}", absent_block(out_blocks))
 
