@@ -5,11 +5,13 @@ numba keeps a number of threads for each thread of Python, and starts its own th
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numba
@@ -102,6 +104,17 @@ def thread_count() -> int:
 def most_threads() -> int:
     """Give the largest number of threads that can be chosen."""
     return int(config.NUMBA_NUM_THREADS)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let parallel kernels run on the calling thread alone; ``LAUNCH`` is held."""
+    count = thread_count()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(count)
 
 
 def choose_threads(count: int) -> None:

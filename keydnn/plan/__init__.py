@@ -9,7 +9,9 @@ A plan gives what ``Graph.forward`` gives, up to the rounding of folded weights 
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,12 +20,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jit_kernels._jit import LAUNCH, recording, thread_count
+from jit_kernels._launch import one_thread
 from keydnn.graph import Graph
 from keydnn.modules.activation import Elementwise
 from keydnn.modules.base import Array
 from keydnn.modules.merge import Add
 from keydnn.plan import conv, layout, memory, merge, pool
 from keydnn.plan.fuse import Unit, fuse
+from keydnn.plan.pace import Pace
 from keydnn.plan.route import Operation, Route
 from keydnn.plan.step import PARALLEL_NUMBERS, Launch, Step
 from keydnn.plan.values import Blocked, Plain, Sizes
@@ -94,6 +98,7 @@ class Plan:
         halos = memory.halos(self.route.operations)
         kept = {id(storage) for storage in memory.kept_halos(self.route.operations)}
         self.parts: list[Part] = []
+        self._is_parallel = False
         for place, operation in enumerate(self.route.operations):
             calls: list[Callable[[], None]] = []
             for storage in halos.get(place, []):
@@ -107,9 +112,11 @@ class Plan:
             else:
                 calls += map(self._bound, self._launches(operation))
             self.parts.append(Part(operation, calls))
+        self._pace = Pace() if self._threads > 1 and self._is_parallel else None
         self._calls = [call for part in self.parts for call in part.calls]
 
     def _bound(self, launch: Launch) -> Callable[[], None]:
+        self._is_parallel |= launch.parallel
         return launch.kernel.bind((*launch.arguments, self.arena), launch.parallel)
 
     def _view(self, value: Plain) -> Array:
@@ -143,9 +150,18 @@ class Plan:
         with LAUNCH:
             for buffer, array in zip(self._inputs, arrays, strict=True):
                 np.copyto(buffer, array)
+            self._compute()
+            return [output.copy() for output in self._outputs]
+
+    def _compute(self) -> None:
+        """Make the calls; on one thread where that is faster just now."""
+        alone = self._pace is not None and self._pace.alone()
+        start = time.perf_counter()
+        with one_thread() if alone else contextlib.nullcontext():
             for call in self._calls:
                 call()
-            return [output.copy() for output in self._outputs]
+        if self._pace is not None:
+            self._pace.note(alone, time.perf_counter() - start)
 
 
 def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> list[Callable[[], None]]:
