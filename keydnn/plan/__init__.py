@@ -72,10 +72,14 @@ class Program:
 
 
 class Part(NamedTuple):
-    """An operation of a plan and its calls, whose arguments are bound; to be called holding ``LAUNCH``."""
+    """An operation of a plan and its calls, whose arguments are bound; to be called holding ``LAUNCH``.
+
+    ``launches`` are the kernels that do the work, for those who look at a plan; NumPy does what has none.
+    """
 
     operation: Operation
     calls: list[Callable[[], None]]
+    launches: list[Launch]
 
 
 class Plan:
@@ -108,10 +112,12 @@ class Plan:
                 else:
                     calls.append(zeros)
             if operation.job is None and operation.unit is not None:
-                calls += self._module_calls(operation)
+                own, launches = self._module_calls(operation)
+                calls += own
             else:
-                calls += map(self._bound, self._launches(operation))
-            self.parts.append(Part(operation, calls))
+                launches = self._launches(operation)
+                calls += map(self._bound, launches)
+            self.parts.append(Part(operation, calls, launches))
         self._pace = Pace() if self._threads > 1 and self._is_parallel else None
         self._calls = [call for part in self.parts for call in part.calls]
 
@@ -130,20 +136,33 @@ class Plan:
             return operation.job.launches(inputs, operation.added, operation.out, operation.scratch.offset)
         return layout.convert(operation, self._threads)
 
-    def _module_calls(self, operation: Operation) -> list[Callable[[], None]]:
-        """Give the calls of a unit on plain values: what its modules do."""
+    def _module_calls(self, operation: Operation) -> tuple[list[Callable[[], None]], list[Launch]]:
+        """Give the calls of a unit on plain values, and the kernels among them: what its modules do."""
         unit = operation.unit
         assert unit is not None  # the caller has looked
         inputs = [self._view(value) for value in operation.inputs if isinstance(value, Plain)]
         assert isinstance(operation.out, Plain)  # as route.py makes them
         out = self._view(operation.out)
         count = len(unit.inputs)
-        calls = _calls(unit.whole(), inputs[:count], out, self._threads)
+        modules: list[tuple[Any, list[Array]]] = [(unit.whole(), inputs[:count])]
         if unit.residual is not None:
-            calls += _calls(Add(), [out, *inputs[count:]], out, self._threads)
+            modules.append((Add(), [out, *inputs[count:]]))
         if unit.following is not None and unit.following is not unit.module:
-            calls += _calls(unit.following, [out], out, self._threads)
-        return calls
+            modules.append((unit.following, [out]))
+        made = [_calls(module, given, out, self._threads) for module, given in modules]
+        return [call for calls, _ in made for call in calls], [launch for _, launches in made for launch in launches]
+
+    def watch(self, arrays: Sequence[Array], after: Callable[[], None]) -> list[Array]:
+        """Compute as ``run`` does; ``after`` is called when the inputs are in their place, and after each part."""
+        with LAUNCH:
+            for buffer, array in zip(self._inputs, arrays, strict=True):
+                np.copyto(buffer, array)
+            after()
+            for part in self.parts:
+                for call in part.calls:
+                    call()
+                after()
+            return [output.copy() for output in self._outputs]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Compute the outputs for inputs of the plan's shapes; one caller at a time."""
@@ -164,11 +183,14 @@ class Plan:
             self._pace.note(alone, time.perf_counter() - start)
 
 
-def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> list[Callable[[], None]]:
+def _calls(
+    module: Any, inputs: list[Array], out: Array, threads: int
+) -> tuple[list[Callable[[], None]], list[Launch]]:
     """Give the calls of a module's computation; its kernels are taken down once if it does nothing but call them."""
     if not module.launches_only(*(x.shape for x in inputs)):
-        return [partial(module.compute, *inputs, out=out)]
+        return [partial(module.compute, *inputs, out=out)], []
     parallel = threads > 1 and max(*(x.size for x in inputs), out.size) >= PARALLEL_NUMBERS
-    with recording() as launches:
+    with recording() as recorded:
         module.compute(*inputs, out=out)
-    return [kernel.bind(arguments, parallel) for kernel, arguments in launches]
+    launches = [Launch(kernel, arguments, parallel) for kernel, arguments in recorded]
+    return [launch.kernel.bind(launch.arguments, parallel) for launch in launches], launches
