@@ -1,4 +1,4 @@
-"""Latency layer by layer, observed from outside: the graph runs as it always does."""
+"""Latency, observed from outside, of the operations that ``predict`` runs or of the modules one by one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from keydnn.errors import ShapeError
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array
-from keydnn.report.tables import layer_of, short, table_text
+from keydnn.peak import Peak
+from keydnn.plan import Program
+from keydnn.report.plan import Row, plan_rows
+from keydnn.report.tables import Align, layer_of, short, table_text
+
+BUSY = 1.3  # several threads do at least this many times what one does, unless others want the cores
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,124 @@ def latency_table(title: str, latencies: Sequence[NodeLatency]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class OperationLatency:
+    """Median latency of one operation of a plan.
+
+    Attributes
+    ----------
+    row
+        The operation, with the Keras layers that are taken together in it.
+    seconds
+        Median over the runs.
+    """
+
+    row: Row
+    seconds: float
+
+    @property
+    def gflops(self) -> float:
+        """Floating-point operations per second, in 10^9, as the modules count them; two for a multiply-accumulate."""
+        return 2 * self.row.macs / self.seconds / 1e9
+
+
+@dataclass(frozen=True)
+class PlanLatency:
+    """Median latencies of a plan.
+
+    Attributes
+    ----------
+    operations
+        Those of the operations, in order; the first and the last entry may be the copies of inputs and outputs.
+    seconds
+        The median of whole runs.
+    free
+        Number of modules that cost nothing.
+    """
+
+    operations: list[OperationLatency]
+    seconds: float
+    free: int
+
+    @property
+    def gflops(self) -> float:
+        """Floating-point operations per second of whole runs, in 10^9."""
+        return 2 * sum(entry.row.macs for entry in self.operations) / self.seconds / 1e9
+
+
+def measure_plan(graph: Graph, arrays: Sequence[npt.ArrayLike], repeat: int = 20) -> PlanLatency:
+    """Run the plan of a graph, as ``predict`` does, and give the median latency of every operation within whole runs.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    arrays
+        One array an input, all of the batch in one go.
+    repeat
+        Number of runs, after some that are not counted.
+    """
+    graph.check_count(len(arrays))
+    given = [np.asarray(array, dtype=np.float32, order="C") for array in arrays]
+    for wanted, array in zip(graph.inputs, given, strict=True):
+        graph.check(wanted.name, array, wanted.shape)
+        if not array.size:
+            raise ShapeError(f"input {wanted.name!r} holds nothing to be timed: {array.shape}")
+    program = Program(graph)
+    plan = program.bind([array.shape for array in given])
+    runs: list[list[float]] = []
+    for _ in range(repeat + max(1, repeat // 10)):
+        marks = [time.perf_counter()]
+        plan.watch(given, lambda marks=marks: marks.append(time.perf_counter()))  # type: ignore[misc]  # bound at once
+        runs.append([*marks, time.perf_counter()])
+    times = np.array(runs[-repeat:])
+    medians = np.median(np.diff(times, axis=1), axis=0)  # inputs, then the parts, then outputs
+    rows = plan_rows(program, plan)
+    copied = [Row(f"({kind})", "", (), "copied", ()) for kind in ("inputs", "outputs")]
+    entries = [OperationLatency(row, float(medians[row.place + 1])) for row in rows if row.place is not None]
+    ends = [OperationLatency(row, float(medians[place])) for row, place in zip(copied, (0, -1), strict=True)]
+    free = sum(len(row.nodes) for row in rows if row.place is None)
+    return PlanLatency([ends[0], *entries, ends[1]], float(np.median(times[:, -1] - times[:, 0])), free)
+
+
+def plan_latency_table(title: str, latency: PlanLatency, peak: Peak | None = None) -> str:
+    """Give the latencies of a plan as a table: Keras layers, algorithm, ms, share, GFLOP/s, share of the peak."""
+    total = sum(entry.seconds for entry in latency.operations)
+    digits = 3 if total >= 1e-3 else 4
+    columns: list[tuple[str, Align]] = [
+        ("layers", "left"), ("computed as", "left"), ("ms", "right"), ("share", "right"), ("GFLOP/s", "right"),
+    ]  # fmt: skip
+    if peak:
+        columns.append(("of peak", "right"))
+
+    def rates(entry: OperationLatency) -> list[str]:
+        if not entry.row.macs:
+            return [""] * (2 if peak else 1)
+        return [f"{entry.gflops:.1f}", *([f"{entry.gflops / peak.most:.0%}"] if peak else [])]
+
+    rows = [
+        (entry.row.layers, entry.row.computed, f"{entry.seconds * 1e3:.{digits}f}", f"{entry.seconds / total:.1%}",
+         *rates(entry))
+        for entry in latency.operations
+    ]  # fmt: skip
+    lines = [
+        f"{latency.seconds * 1e3:.{digits}f} ms a run (median; sum of the rows {total * 1e3:.{digits}f} ms), "
+        f"{latency.gflops:.1f} GFLOP/s; modules that cost nothing: {latency.free}"
+    ]
+    if peak:
+        threads = f", {peak.threads} threads {peak.all:.0f}" if peak.threads > 1 else ""
+        lines.append(f"peak measured here: 1 thread {peak.one:.0f} GFLOP/s{threads}")
+        if peak.threads > 1 and peak.all < BUSY * peak.one:
+            lines.append("other work takes the cores: times on several threads are not those of a quiet machine")
+    return table_text(title, columns, rows, "\n".join(lines))
+
+
 def random_inputs(graph: Graph, free_size: int = 32) -> list[Array]:
     """Give one seeded random example an input, with ``free_size`` where a size other than the batch is free."""
     generator = np.random.default_rng(0)
-    shapes = [(1, *(free_size if size is None else size for size in given.shape[1:])) for given in graph.inputs]
-    return [generator.standard_normal(shape).astype(np.float32) for shape in shapes]
+    return [generator.standard_normal(shape).astype(np.float32) for shape in input_sizes(graph, 1, free_size)]
+
+
+def input_sizes(graph: Graph, batch: int, free_size: int = 32) -> list[tuple[int, ...]]:
+    """Give the sizes of the inputs for a batch, with ``free_size`` where another size is free."""
+    return [(batch, *(free_size if size is None else size for size in given.shape[1:])) for given in graph.inputs]

@@ -183,9 +183,7 @@ class Plan:
             self._pace.note(alone, time.perf_counter() - start)
 
 
-def _calls(
-    module: Any, inputs: list[Array], out: Array, threads: int
-) -> tuple[list[Callable[[], None]], list[Launch]]:
+def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> tuple[list[Callable[[], None]], list[Launch]]:
     """Give the calls of a module's computation; its kernels are taken down once if it does nothing but call them."""
     if not module.launches_only(*(x.shape for x in inputs)):
         return [partial(module.compute, *inputs, out=out)], []
