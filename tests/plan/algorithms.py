@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
 
 import numpy as np
-import pytest
 
-import keydnn.plan
 from jit_kernels._simd import LANES
 from keydnn.graph import Graph
 from keydnn.modules import (
@@ -19,6 +15,7 @@ from keydnn.modules import (
     Concatenate,
     Conv1d,
     Conv2d,
+    ConvTranspose2d,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     Linear,
@@ -29,32 +26,10 @@ from keydnn.modules import (
     SiLU,
     Upsample2d,
 )
-from keydnn.plan import Program
-from keydnn.plan import winograd as plan_winograd
+from tests.plan.choices import winograd
 from tests.plan.graphs import Maker, well_conditioned
 
-B = LANES
-PLAN = [importlib.import_module(f"keydnn.plan.{found.name}") for found in pkgutil.iter_modules(keydnn.plan.__path__)]
-
-
-@contextlib.contextmanager
-def always_parallel():
-    """Let plans deal out all work to the threads there are, however small it is."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in PLAN:
-            for name in vars(module):
-                if name.startswith("PARALLEL_"):
-                    patch.setattr(module, name, 0)
-        patch.setattr(plan_winograd, "WORK_BYTES", 1)  # so that few tiles are enough for all threads
-        yield
-
-
-@contextlib.contextmanager
-def winograd(answer):
-    """Decide between Winograd and the direct sum."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan_winograd, "wins", lambda *arguments: answer)
-        yield
+B, F = LANES, min(3, LANES // 2)  # channels of a block; few, that lie side by side
 
 
 class Seeded(Maker):
@@ -140,13 +115,15 @@ CASES = {
     "direct-one-pixel": (_fed((2 * B, 1, 1), Conv2d(2 * B, 5 * B, 1), ReLU()), "direct convolution"),
     "residual": ((_residual, {}), "direct convolution"),
     "sequence": (_fed((B, 50), Conv1d(B, 2 * B, 3, padding="same")), "direct convolution"),
-    "pixels": (_fed((3, 23, 19), Conv2d(3, 3 * B, 3, padding="same"), SiLU()), "pixels convolution"),
-    "pixels-strided": (_fed((3, 23, 19), Conv2d(3, 3 * B, 3, 2, padding="same")), "pixels convolution"),
+    "pixels": (_fed((F, 23, 19), Conv2d(F, 3 * B, 3, padding="same"), SiLU()), "pixels convolution"),
+    "pixels-strided": (_fed((F, 23, 19), Conv2d(F, 3 * B, 3, 2, padding="same")), "pixels convolution"),
     "grouped": (_fed((4 * B, 9, 8), Conv2d(4 * B, 8 * B, 3, padding="same", groups=4), SiLU()), "grouped convolution"),
     "diagonal": (_fed((2 * B, 9, 8), Conv2d(2 * B, 2 * B, 3, groups=B), SiLU()), "diagonal convolution"),
     "depthwise": (_fed((B + 3, 9, 8), Conv2d(B + 3, B + 3, 3, groups=B + 3), SiLU()), "depthwise convolution"),
     "depthwise-strided": (
         _one((B + 3, 9, 18), Conv2d(B + 3, B + 3, 5, 2, "same", groups=B + 3)), "depthwise convolution"),
+    "transposed": (
+        _fed((B + 3, 7, 5), ConvTranspose2d(B + 3, 3 * B, 3, 2), SiLU()), "transposed convolution"),
     "winograd-tiles": (
         _fed((B, 84, 81), Conv2d(B, B + 3, 3, padding="same"), ReLU(), winograd=True), "Winograd convolution"),
     "winograd-numbers": (
@@ -202,11 +179,3 @@ def kernels(plan):
             )
             names += [launch.kernel.name for launch in launches]
     return names
-
-
-def bound_plan(name, batch):
-    """Give a case's plan and arrays."""
-    graph = graph_of(name)
-    arrays = arrays_of(graph, batch)
-    with settings_of(name):
-        return Program(graph).bind([array.shape for array in arrays]), arrays

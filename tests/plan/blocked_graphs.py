@@ -12,10 +12,8 @@ import zlib
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 
 from jit_kernels._simd import LANES
-from jit_kernels.blocked.tile import tile_shapes
 from keydnn.graph import Node
 from keydnn.modules import (
     Add,
@@ -25,6 +23,7 @@ from keydnn.modules import (
     Concatenate,
     Conv1d,
     Conv2d,
+    ConvTranspose2d,
     Crop2d,
     Dropout,
     Flatten,
@@ -45,29 +44,15 @@ from keydnn.modules import (
     Upsample2d,
     ZeroPad2d,
 )
-from keydnn.plan import direct as plan_direct
-from keydnn.plan import memory
-from keydnn.plan import winograd as plan_winograd
 from tests.plan.bounds import winograd_in_oracle
+from tests.plan.choices import few_tiles, kept_halos, winograd
 from tests.plan.graphs import Maker, well_conditioned
 
+FEW = min(3, LANES // 2)
 CHANNELS = [LANES, 2 * LANES, LANES + 3, 5]
 PLANES = [(6, 5), (6, 5), (9, 10), (9, 10), (1, 7), (4, 1), (1, 1)]
 ACTIVATIONS = [ReLU(), SiLU(), SiLU(), ReLU(max_value=0.75)]
 LARGEST = 12 * LANES * 100  # numbers of a value
-
-
-@contextlib.contextmanager
-def few_tiles(winograd=None):
-    """Leave plans two tiles, and fix the choice between Winograd and the direct sum unless it is None."""
-    shapes = tile_shapes()
-    few = [max(shape for shape in shapes if shape[1] == 2), min(shape for shape in shapes if shape[1] == 1)]
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (plan_direct, plan_winograd):
-            patch.setattr(module, "tile_shapes", lambda: few)
-        if winograd is not None:
-            patch.setattr(plan_winograd, "wins", lambda *arguments: winograd)
-        yield
 
 
 class Example:
@@ -79,8 +64,8 @@ class Example:
     def settings(self):
         """Bind the graph like this, as long as the context lasts."""
         stack = contextlib.ExitStack()
-        stack.enter_context(few_tiles(self.winograd))
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(memory, "KEPT_NUMBERS", 1 << 30 if self.kept else 0)
+        for context in (few_tiles(), winograd(self.winograd), kept_halos(self.kept)):
+            stack.enter_context(context)
         if self.winograd:
             stack.enter_context(winograd_in_oracle())
         return stack
@@ -157,7 +142,7 @@ class Growing(Maker):
         return [
             self.conv, self.conv, self.conv, self.residual, self.residual, self.concatenate, self.concatenate,
             self.depthwise, self.grouped, self.pool, self.pool, self.broadcast, self.merge, self.activation, self.norm,
-            self.pad, self.move, self.leave,
+            self.pad, self.transposed, self.move, self.leave,
         ]  # fmt: skip
 
     def conv(self, x, **options):
@@ -197,6 +182,17 @@ class Growing(Maker):
             return None
         groups = self.pick(*fitting)
         return self.conv(x, out=self.pick(channels, 2 * channels if channels <= 2 * LANES else channels), groups=groups)
+
+    def transposed(self, x):
+        channels, *plane = self.shapes[x]
+        kernel, stride, dilation = self.pick(
+            (3, 2, 1), (2, 2, 1), (4, 2, 1), (3, 1, 1), (2, 1, 2), (3, (1, 2), 1), (2, 3, 1)
+        )
+        crop = self.pick(0, ((1, 0), (0, 0)), ((0, 1), (1, 1)))
+        if 16 * math.prod(self.shapes[x]) > LARGEST or min(plane) < 2:
+            return None
+        made = self.add(ConvTranspose2d(channels, self.pick(*CHANNELS), kernel, stride, crop, 0, dilation), x)
+        return self.activation(made) if self.chance() else made
 
     def pool(self, x):
         module = self.pick(
@@ -274,10 +270,10 @@ def example(steps, seed):
     """Give a graph of so many random steps with arrays for it; the first steps do not depend on how many follow."""
     draw = np.random.default_rng(seed)
     start = Growing(draw)
-    plane, channels, batch = start.pick(*PLANES), start.pick(*CHANNELS, 3), start.pick(1, 1, 2, 3, 4)
+    plane, channels, batch = start.pick(*PLANES), start.pick(*CHANNELS, FEW), start.pick(1, 1, 2, 3, 4)
     winograd, kept = start.chance(), start.chance()
     kind = start.pick("image", "image", "image", "image", "channels-last", "sequence", "vector")
-    shape = {"sequence": (channels, 7), "vector": (channels,), "channels-last": (*plane, 3)}.get(
+    shape = {"sequence": (channels, 7), "vector": (channels,), "channels-last": (*plane, FEW)}.get(
         kind, (channels, *plane)
     )
     make = Growing(draw, x=shape)

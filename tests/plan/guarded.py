@@ -12,14 +12,12 @@ import sys
 from functools import partial
 
 import numpy as np
-import pytest
 
 from jit_kernels._simd import LANES
-from jit_kernels.blocked.tile import tile_shapes
 from keydnn.modules import Conv2d, SiLU
 from keydnn.plan import Program, memory
-from keydnn.plan import direct as plan_direct
-from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, settings_of, winograd
+from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, settings_of
+from tests.plan.choices import SHAPES, everywhere, few_tiles, tiles, winograd
 
 PAGE, GUARD, LINE = mmap.PAGESIZE, 1 << 24, 64
 NO_ACCESS, READ_WRITE, PRIVATE = 0, 3, 0x22  # Linux: PROT_NONE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS
@@ -28,7 +26,6 @@ library = ctypes.CDLL(None, use_errno=True)
 library.mmap.restype = ctypes.c_void_p
 library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
 library.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-TILES = tile_shapes()
 
 
 def guarded(size, at_the_end):
@@ -74,13 +71,11 @@ def main():
         memory.aligned = partial(guarded, at_the_end=at_the_end)
         for name in CASES:
             for batch in (1, 3):
-                with settings_of(name):
+                with few_tiles(), settings_of(name):
                     run(name, graph_of(name), batch)
         run("far-apart", far_apart())
-        for tile in {max(shape for shape in TILES if shape[1] == nv) for _, nv in TILES if nv > 1}:
-            with winograd(False), pytest.MonkeyPatch.context() as patch:
-                patch.setattr(plan_direct, "PANEL_BYTES", 1)
-                patch.setattr(plan_direct, "tile_shapes", lambda tile=tile: [tile])
+        for tile in sorted({max(shape for shape in SHAPES if shape[1] == nv) for _, nv in SHAPES if nv > 1}):
+            with winograd(False), everywhere("PANEL_BYTES", 1), tiles(tile):
                 for out_blocks in (1, 3):
                     run(f"absent-block-{tile}", absent_block(out_blocks))
 

@@ -8,7 +8,8 @@ import numba
 import numpy as np
 
 from keydnn.plan import Program
-from tests.plan.algorithms import CASES, always_parallel, arrays_of, graph_of, kernels, settings_of
+from tests.plan.algorithms import CASES, arrays_of, graph_of, kernels, settings_of
+from tests.plan.choices import always_parallel, few_tiles
 
 COUNTS = [1, 2, 4, 8]
 
@@ -22,7 +23,7 @@ def main():
             found = []
             for count in COUNTS:
                 numba.set_num_threads(count)
-                with always_parallel(), settings_of(name):
+                with few_tiles(), always_parallel(), settings_of(name):
                     plan = Program(graph).bind([array.shape for array in arrays])
                     launched |= set(kernels(plan))
                     found.append(plan.run(arrays))

@@ -1,0 +1,32 @@
+"""Run by test_widths.py in a process of its own, with the CPU that kernels are compiled for in the environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from jit_kernels._simd import LANES, REGISTERS
+from keydnn.plan import Program
+from tests import naive, oracle
+from tests.plan.algorithms import arrays_of, graph_of, labels, settings_of
+from tests.plan.bounds import winograd_in_oracle
+from tests.plan.choices import few_tiles
+
+CASES = ["direct-1x1", "depthwise", "winograd-residual", "linear"]
+
+
+def main():
+    print(json.dumps({"lanes": LANES, "registers": REGISTERS}))
+    for name in CASES:
+        graph = graph_of(name)
+        arrays = arrays_of(graph, 2)
+        with few_tiles(), settings_of(name), winograd_in_oracle():
+            program, bounds = Program(graph), oracle.evaluate(graph, arrays)
+            for found, bounded in zip(program.run(arrays), bounds, strict=True):
+                oracle.assert_informative(bounded, 0.01)
+                naive.assert_within(found, bounded.value, bounded.error)
+            print(json.dumps({"name": name, "labels": labels(program.bind([array.shape for array in arrays]))}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
