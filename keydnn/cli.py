@@ -159,12 +159,20 @@ def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], top: in
         print(f"  ... {len(array) - most} more examples; --output keeps them all")
 
 
-def inspect(file: Path) -> None:
+def inspect(file: Path, plan: bool = False, batch_size: int | None = None, threads: int | None = None) -> None:
     """Show what a Keras file or a checkpoint holds: layers, shapes, parameters, and all that would be rejected.
 
     Args:
         file: a .h5, .hdf5 or .keras file, or a checkpoint
+        plan: show what predict makes of it: what is computed together, by which algorithm
+        batch_size: examples computed at once, with --plan; 1 unless given
+        threads: number of threads, with --plan; all that there can be unless given
     """
+    if plan:
+        _show_plan(file, 1 if batch_size is None else batch_size, threads)
+        return
+    if batch_size is not None or threads is not None:
+        raise UsageError("--batch-size and --threads go with --plan")
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
     from keydnn.model import load
@@ -184,6 +192,22 @@ def inspect(file: Path) -> None:
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{' --nostrict' if flags else ''}")
 
 
+def _show_plan(file: Path, batch_size: int, threads: int | None) -> None:
+    """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
+    from keydnn.model import from_keras, load
+    from keydnn.plan import Program
+    from keydnn.profile import input_sizes
+    from keydnn.report.plan import plan_table
+
+    if batch_size < 1:
+        raise UsageError("--batch-size must be >= 1")
+    _prepare(threads)
+    model = load(file) if _starts_like_json(file) else from_keras(file, strict=False)
+    program = Program(model.graph)
+    bound = program.bind(input_sizes(model.graph, batch_size))
+    print(plan_table(f"{model.name}, batch {batch_size}", program, bound))
+
+
 def _starts_like_json(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
@@ -196,28 +220,36 @@ def profile(
     model: Path,
     input: Path | None = None,  # the documented flag
     repeat: int = 50,
+    modules: bool = False,
     threads: int | None = None,
 ) -> None:
-    """Show the latency of every layer under its Keras name.
+    """Show the latency of every operation that predict runs, under the names of its Keras layers.
 
     Args:
         model: the checkpoint
         input: an .npy file; without it, one seeded random example
         repeat: number of runs, of which the median counts
+        modules: run the modules one by one instead, which predict does not
         threads: number of threads; all that there can be unless given
     """
     from keydnn.model import load
     from keydnn.npy import read_npy
-    from keydnn.profile import latency_table, measure, random_inputs
+    from keydnn.peak import measure_peak
+    from keydnn.profile import latency_table, measure, measure_plan, plan_latency_table, random_inputs
+    from keydnn.threads import get_num_threads
 
     if repeat < 1:
         raise UsageError("--repeat must be >= 1")
     _prepare(threads)
     loaded = load(model)
     arrays = [read_npy(input)] if input is not None else random_inputs(loaded.graph)
-    print(
-        latency_table(f"{loaded.name}, batch {len(arrays[0])}, module by module", measure(loaded.graph, arrays, repeat))
-    )
+    loaded.graph.check_count(len(arrays))
+    title = f"{loaded.name}, batch {len(arrays[0])}, threads {get_num_threads()}"
+    if modules:
+        print(latency_table(f"{title}, module by module", measure(loaded.graph, arrays, repeat)))
+        return
+    latency = measure_plan(loaded.graph, arrays, repeat)
+    print(plan_latency_table(title, latency, measure_peak()))
 
 
 def info() -> None:

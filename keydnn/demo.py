@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keydnn.model import Model, from_keras, load
-from keydnn.profile import latency_table, measure
+from keydnn.profile import measure_plan, plan_latency_table
 
 SHADES = " .:-=+*#%@"
 SHOWN = 6
@@ -62,7 +62,7 @@ def show() -> None:
         model.predict(images[:1])
         taken.append(time.perf_counter() - start)
     print(f"one digit by model.predict, which fuses modules: {statistics.median(taken) * 1e3:.3f} ms\n")
-    print(latency_table("one digit, module by module", measure(model.graph, [images[:1]], repeat=50)))
+    print(plan_latency_table("one digit, operation by operation", measure_plan(model.graph, [images[:1]], repeat=50)))
 
 
 def draw(images: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keydnn import load
+from keydnn import get_num_threads, load, set_num_threads
 from keydnn.cli import VERBS
 from keydnn.commandline import bind, execute
 from keydnn.errors import UsageError
@@ -85,9 +85,32 @@ def test_inspect_shows_files_and_checkpoints(folder, capsys):
     assert "15 parameters" in capsys.readouterr().out
 
 
+def test_inspect_shows_the_plan_of_files_and_checkpoints(folder, capsys):
+    for name in ("m.h5", "m.json"):
+        assert execute(["inspect", name, "--plan"]) == 0
+        out = capsys.readouterr().out
+        assert "d (Linear) + d (ReLU)" in out
+        assert "(1, 3)" in out
+        assert "2 modules in " in out
+    before = get_num_threads()
+    try:
+        assert execute(["inspect", "m.json", "--plan", "--batch-size", "5", "--threads", "1"]) == 0
+    finally:
+        set_num_threads(before)
+    out = capsys.readouterr().out
+    assert "(5, 3)" in out
+    assert "threads 1" in out
+
+
 def test_profile_names_the_keras_layers(folder, capsys):
     assert execute(["profile", "m.json", "--repeat=3"]) == 0
-    assert "d (Dense)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "d (Linear) + d (ReLU)" in out
+    assert "peak measured here" in out
+    assert execute(["profile", "m.json", "--repeat=3", "--modules"]) == 0
+    out = capsys.readouterr().out
+    assert "d (Dense)" in out
+    assert "module by module" in out
     assert execute(["profile", "m.json", "--input", "x.npy", "--repeat", "2"]) == 0
     assert "batch 3" in capsys.readouterr().out
 
@@ -137,6 +160,9 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["run", "m.json", "x.npy", "--top", "many"], "--top must be a whole number", id="number"),
         pytest.param(["run", "m.json", "x.npy", "--top", "1e2"], "--top must be a whole number", id="float"),
         pytest.param(["run", "m.json", "x.npy", "--batch-size", "0"], "--batch-size", id="batch-0"),
+        pytest.param(["inspect", "m.json", "--batch-size", "2"], "go with --plan", id="batch-without-plan"),
+        pytest.param(["inspect", "m.json", "--plan", "--batch-size=0"], "--batch-size must be", id="plan-of-nothing"),
+        pytest.param(["inspect", "m.json", "--plan", "--threads=0"], "--threads: the number", id="plan-no-threads"),
         pytest.param(["run", "m.json", "x.npy", "__class__"], "has 1 input(s)", id="attribute-word"),
         pytest.param(["info", "now"], "no use for 'now'", id="word-after-info"),
     ],

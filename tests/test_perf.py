@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keydnn import get_num_threads, set_num_threads
+
 PERF = Path(__file__).parents[1] / "perf"
 
 
@@ -161,6 +163,20 @@ def test_rows_of_start_have_dashes_where_nothing_was_measured(perf):
     missing = {"name": "B", "failure": "no such module"}
     assert start.rows([there, missing], memory=False) == [["A", "0.50", "0.40-0.60", "100"], ["B", "-", "-", "-"]]
     assert start.rows([there, missing], memory=True) == [["A", "100", "0.50"], ["B", "-", "-"]]
+
+
+@pytest.mark.parametrize("modules", [False, True])
+def test_layers_shows_the_plan_or_the_modules_of_a_keras_file(perf, modules, capsys):
+    before = get_num_threads()
+    try:
+        perf("layers").main(
+            PERF.parent / "keydnn" / "data" / "digits.h5", batch=2, repeat=2, threads=1, modules=modules
+        )
+    finally:
+        set_num_threads(before)
+    out = capsys.readouterr().out
+    assert "digits.h5, batch 2, threads 1" in out
+    assert ("conv1 (Conv2D)" if modules else "conv1 + norm1 + relu1") in out
 
 
 @pytest.mark.parametrize("engine", ["keydnn", "onnxruntime", "openvino", "keras"])
