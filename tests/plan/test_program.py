@@ -51,6 +51,7 @@ from keydnn.modules import (
 from keydnn.plan import KEPT_PLANS, Program
 from tests import naive, oracle
 from tests.convert.test_golden import MODELS, recorded
+from tests.plan import choices
 from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, one, random, units, well_conditioned
 
 SEEDS = range(60)
@@ -368,10 +369,13 @@ def test_a_plan_is_made_once_for_a_shape_and_kept_while_it_is_used():
     np.testing.assert_array_equal(found, np.full((1, 4, 6, 6), 4))
 
 
-def test_predict_in_batches_uses_the_bits_of_one_call():
+@pytest.mark.parametrize("winograd", [False, True], ids=["direct", "winograd"])
+def test_predict_in_batches_uses_the_bits_of_one_call(winograd):
+    """Where the algorithms are the same: which of them is faster depends on the batch."""
     model, x = Model(network(0)), random(4, 7, 24, 18, 17)
-    whole = model.predict(x)
-    assert_same([model.predict(x, batch_size) for batch_size in (1, 2, 3, 6)], [whole] * 4)
+    with choices.winograd(winograd):
+        whole = model.predict(x)
+        assert_same([model.predict(x, batch_size) for batch_size in (1, 2, 3, 6)], [whole] * 4)
 
 
 def test_a_program_without_weights_is_refused_before_anything_is_made():

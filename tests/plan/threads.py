@@ -26,7 +26,7 @@ def main():
                 with few_tiles(), always_parallel(), settings_of(name):
                     plan = Program(graph).bind([array.shape for array in arrays])
                     launched |= set(kernels(plan))
-                    found.append(plan.run(arrays))
+                    found += [plan.run(arrays) for _ in range(3)]  # the third may be made on one thread
             for outputs in found[1:]:
                 same &= all(np.array_equal(one, other) for one, other in zip(outputs, found[0], strict=True))
         print(json.dumps({"name": name, "same": bool(same), "kernels": sorted(launched)}), flush=True)
