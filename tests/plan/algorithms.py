@@ -135,7 +135,8 @@ CASES = {
     "linear-of-rows": (_fed((13, B + 1), Linear(B + 1, 3 * B + 2), ReLU()), "dense"),
     "max-pool": (_one((2 * B, 9, 8), MaxPool2d(3, 2, padding="same")), "pooling"),
     "mean-pool": (_one((2 * B, 9, 8), AvgPool2d(3, 1, padding=1, count_include_pad=True)), "pooling"),
-    "mean-pool-edges": (_one((2 * B, 9, 8), AvgPool2d((2, 3), (2, 1), padding="same")), "pooling"),
+    "mean-pool-edges": (
+        _one((2 * B, 9, 8), AvgPool2d((2, 3), (2, 1), padding="same", count_include_pad=False)), "pooling"),
     "global-mean": (_one((5 * B, 9, 8), GlobalAvgPool2d()), "global pooling"),
     "global-max": (_one((5 * B, 9, 8), GlobalMaxPool2d()), "global pooling"),
     "add": (_merge(Add(), small=False), "add"),

@@ -196,7 +196,8 @@ class Growing(Maker):
 
     def pool(self, x):
         module = self.pick(
-            MaxPool2d(2, padding="same"), AvgPool2d(2, 1, padding="same"), MaxPool2d(3, 2, padding="same"),
+            MaxPool2d(2, padding="same"), MaxPool2d(3, 2, padding="same"),
+            AvgPool2d(2, 1, padding="same", count_include_pad=False),
             AvgPool2d(3, 2, padding=((1, 0), (1, 1)), count_include_pad=True),
         )  # fmt: skip
         if any(n + 1 < 3 for n in self.shapes[x][1:]) and module.padding != "same":

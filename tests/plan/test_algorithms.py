@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from jit_kernels._simd import LANES
-from keydnn.modules import Add, BatchNorm2d, Conv2d, Linear, ReLU, SiLU
+from keydnn.modules import Add, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, ReLU, SiLU
 from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, labels, settings_of
 from tests.plan.apart import run_apart
 from tests.plan.bounds import winograd_in_oracle
@@ -49,6 +49,7 @@ MODULES = {
     "depthwise": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=2 * LANES), False),
     "grouped": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=2), False),
     "diagonal": (Conv2d(2 * LANES, 2 * LANES, 3, padding="same", groups=LANES), False),
+    "transposed": (ConvTranspose2d(LANES + 3, 2 * LANES, 3, 2), False),
     "dense": (Linear(LANES + 3, 2 * LANES + 1), False),
 }
 FOLLOWING = {
@@ -72,7 +73,7 @@ def test_what_follows_is_done_too(name, behind):
     module, is_winograd = MODULES[name]
     size = (module.in_features,) if isinstance(module, Linear) else (module.in_channels, 6, 7)
     channels = module.out_features if isinstance(module, Linear) else module.out_channels
-    make = Seeded(x=size, other=(channels, *size[1:]))
+    make = Seeded(x=size, other=module.output_shape((None, *size))[1:])
     last = make("y", module, "x")
     for place, following in enumerate(FOLLOWING[behind]):
         if following is BatchNorm2d:

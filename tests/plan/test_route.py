@@ -22,7 +22,9 @@ from keydnn.modules import (
     Flatten,
     GlobalAvgPool2d,
     Linear,
+    Maximum,
     MaxPool2d,
+    Minimum,
     Multiply,
     Permute,
     ReLU,
@@ -207,6 +209,18 @@ def test_views_of_a_value_keep_their_own_sizes(shapes, batch):
         if len(shape) == 2:
             outputs.append(make(f"conv{place}", Conv1d(shape[0], 3, 1), last))
     check(make.graph(*outputs), batch)
+
+
+@pytest.mark.parametrize("behind", [ReLU(), ReLU(max_value=0.3), SiLU()], ids=str)
+@pytest.mark.parametrize("module", [Add(), Multiply(), Maximum(), Minimum()], ids=lambda module: type(module).__name__)
+def test_what_follows_a_merge_of_three_is_done_once(module, behind):
+    make = Maker(x=(B + 3, 5, 6))
+    for name in "abc":
+        make(name, Conv2d(B + 3, B + 3, 1), "x")
+        make(f"pool{name}", MaxPool2d(1), name)
+    make("merge", module, "poola", "poolb", "poolc")
+    make("y", behind, "merge")
+    assert kinds(check(make.graph("y"))).count("activation") == 0
 
 
 # --- padding that is a part of the halo ------------------------------------------------------------------------------
