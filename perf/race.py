@@ -410,7 +410,7 @@ def main(
     batches: str = "1,32",
     rounds: int = 30,
     seconds: float = 20.0,
-    pause: float = 0.02,
+    pause: float = 0.1,
     folder: str = ".perf-cache",
     keras: bool = False,
     between: bool = False,

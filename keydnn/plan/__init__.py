@@ -9,7 +9,6 @@ A plan gives what ``Graph.forward`` gives, up to the rounding of folded weights 
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jit_kernels._cores import apart
 from jit_kernels._jit import LAUNCH, recording, thread_count
 from jit_kernels._launch import one_thread
 from keydnn.graph import Graph
@@ -174,13 +174,18 @@ class Plan:
 
     def _compute(self) -> None:
         """Make the calls; on one thread where that is faster just now."""
-        alone = self._pace is not None and self._pace.alone()
+        if self._pace is None:
+            self._call_all()
+            return
+        alone = self._pace.alone()
         start = time.perf_counter()
-        with one_thread() if alone else contextlib.nullcontext():
-            for call in self._calls:
-                call()
-        if self._pace is not None:
-            self._pace.note(alone, time.perf_counter() - start)
+        with one_thread() if alone else apart():
+            self._call_all()
+        self._pace.note(alone, time.perf_counter() - start)
+
+    def _call_all(self) -> None:
+        for call in self._calls:
+            call()
 
 
 def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> tuple[list[Callable[[], None]], list[Launch]]:

@@ -1,0 +1,58 @@
+"""The calling thread and OpenMP's threads on cores of their own, and everything as it was afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numba
+import pytest
+
+from jit_kernels import _cores
+from jit_kernels._launch import LAUNCH
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="cores are chosen on Linux only"),
+    pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only"),
+]
+
+
+def test_the_calling_thread_stays_on_a_core_that_the_others_leave_to_it():
+    before = os.sched_getaffinity(0)
+    with LAUNCH, _cores.apart():
+        workers = _cores._workers()
+        if not workers or len(before) <= len(workers):
+            pytest.skip("no threads of OpenMP's, or fewer cores than threads")
+        (mine,) = os.sched_getaffinity(0)
+        assert all(mine not in os.sched_getaffinity(worker) for worker in workers)
+        assert all(os.sched_getaffinity(worker) <= before for worker in workers)
+    assert os.sched_getaffinity(0) == before
+
+
+def test_the_cores_are_as_they_were_after_an_error():
+    before = os.sched_getaffinity(0)
+    with pytest.raises(ZeroDivisionError), LAUNCH, _cores.apart():
+        raise ZeroDivisionError
+    assert os.sched_getaffinity(0) == before
+
+
+def test_nothing_is_moved_where_there_are_fewer_cores_than_threads(monkeypatch):
+    monkeypatch.setattr(_cores, "_workers", lambda: tuple(range(1000, 1000 + len(os.sched_getaffinity(0)))))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *arguments: pytest.fail("a thread was moved"))
+    with LAUNCH, _cores.apart():
+        pass
+
+
+def test_a_thread_that_may_not_be_moved_leaves_all_where_they_are(monkeypatch):
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("one core only")
+
+    def refuse(thread, cores):
+        raise PermissionError
+
+    monkeypatch.setattr(_cores, "_workers", lambda: (1,))
+    monkeypatch.setattr(_cores, "_cores", frozenset())
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with LAUNCH, _cores.apart():
+        assert os.sched_getaffinity(0) == before
