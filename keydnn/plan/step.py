@@ -17,9 +17,9 @@ from keydnn.plan.values import Blocked
 ImageSizes = tuple[int, int, int, int]
 Halo = tuple[int, int, int, int]
 NO_HALO: Halo = (0, 0, 0, 0)
-# Below these, opening a parallel region takes longer than the work.
-PARALLEL_CYCLES = 20_000
-PARALLEL_NUMBERS = 20_000
+# Below these one thread does the work: a parallel region takes 2 microseconds, and many more where a core is busy.
+PARALLEL_CYCLES = 100_000
+PARALLEL_NUMBERS = 100_000
 
 
 class Need(NamedTuple):
