@@ -33,6 +33,7 @@ from keydnn.plan.step import PARALLEL_NUMBERS, Launch, Step
 from keydnn.plan.values import Blocked, Plain, Sizes
 
 KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds memory
+CACHE_NUMBERS = 11 << 20  # of the values of all examples that are computed together: a usual third-level cache
 STEPS: dict[type, Callable[[Unit], Step]] = {**conv.STEPS, **pool.STEPS, **merge.STEPS}
 
 
@@ -54,6 +55,7 @@ class Program:
         self.units = fuse(graph)
         self.steps = {id(unit): step for unit in self.units if (step := step_of(unit)) is not None}
         self._plans: OrderedDict[Any, Plan] = OrderedDict()
+        self._sizes: dict[tuple[Sizes, ...], int] = {}  # of the arena for one example, by the shapes of examples
         self._lock = threading.Lock()
 
     def bind(self, shapes: Sequence[Sizes]) -> Plan:
@@ -67,8 +69,25 @@ class Program:
         return plan
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """Compute the outputs for float32 inputs of checked shapes."""
-        return self.bind([array.shape for array in arrays]).run(arrays)
+        """Compute the outputs for float32 inputs of checked shapes; large batches in parts that stay in the cache."""
+        count, each = len(arrays[0]), self._at_once(arrays)
+        if count <= each:
+            return self.bind([array.shape for array in arrays]).run(arrays)
+        parts = []
+        for start in range(0, count, each):
+            part = [array[start : start + each] for array in arrays]
+            parts.append(self.bind([array.shape for array in part]).run(part))
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def _at_once(self, arrays: Sequence[Array]) -> int:
+        """Give the number of examples whose values fit the cache together: a multiple of the threads, if more."""
+        threads = thread_count()
+        if len(arrays[0]) <= threads:
+            return len(arrays[0])
+        shapes = tuple(array.shape[1:] for array in arrays)
+        if shapes not in self._sizes:
+            self._sizes[shapes] = self.bind([(1, *shape) for shape in shapes]).arena.size
+        return max(threads, CACHE_NUMBERS // self._sizes[shapes] // threads * threads)
 
 
 class Part(NamedTuple):

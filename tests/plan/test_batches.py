@@ -1,0 +1,44 @@
+"""Batches whose values would not fit the cache are computed in parts, with the same answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import keydnn.plan
+from jit_kernels._launch import most_threads
+from keydnn import set_num_threads
+from keydnn.modules import Conv2d, MaxPool2d
+from keydnn.plan import Program
+from tests.plan.graphs import Maker, assert_plan_agrees, random
+
+
+def graph():
+    make = Maker(x=(3, 20, 20))
+    make("conv", Conv2d(3, 20, 3), "x")
+    make("pool", MaxPool2d(2), "conv")
+    return make.graph("pool", "conv")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 9])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parts_give_what_the_whole_gives(count, threads, monkeypatch):
+    if threads > most_threads():
+        pytest.skip("one thread only")
+    set_num_threads(threads)
+    x, model = random(1, count, 3, 20, 20), graph()
+    whole = Program(model).run([x])
+    example = Program(model).bind([(1, 3, 20, 20)]).arena.size
+    monkeypatch.setattr(keydnn.plan, "CACHE_NUMBERS", 3 * example)
+    bound, bind = [], Program.bind
+    monkeypatch.setattr(Program, "bind", lambda self, shapes: bound.append(shapes[0][0]) or bind(self, shapes))
+    parts = Program(model).run([x])
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert max(bound) <= max(3, threads)
+    assert sum(bound) in (count, count + 1)  # one example is bound to see how large it is
+
+
+def test_parts_are_right(monkeypatch):
+    monkeypatch.setattr(keydnn.plan, "CACHE_NUMBERS", 1)
+    assert_plan_agrees(graph(), [random(2, 5, 3, 20, 20)])
