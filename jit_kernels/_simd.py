@@ -105,3 +105,17 @@ def prefetch(builder: Any, pointer: Any) -> None:
     )
     read, keep, data = (ir.Constant(number, value) for value in (0, 2, 1))
     builder.call(function, [pointer, read, keep, data])
+
+
+def each_pixel(builder: Any, count: Any, body: Callable[[Any], None]) -> None:
+    """Write a loop over ``count`` pixels (>= 1); ``body`` is given each one's number."""
+    before, loop, done = builder.block, builder.append_basic_block("pixels"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    pixel = builder.phi(INDEX)
+    body(pixel)
+    following = builder.add(pixel, constant(1))
+    pixel.add_incoming(constant(0), before)
+    pixel.add_incoming(following, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)

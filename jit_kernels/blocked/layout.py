@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from jit_kernels._jit import device, kernel
+from jit_kernels._jit import Kernel, device, kernel
 from jit_kernels._simd import LANES, address, intrinsic, load_vector, store_vector, zeros
 
 FIELDS = (
@@ -102,46 +102,38 @@ def transfer(
             arena[written + pixel * target_step] = arena[read + pixel * source_step]
 
 
-@kernel("void(i8[::1], f4[::1])")
-def to_blocked_f32(d: Any, arena: Any) -> None:
-    """Copy a plain array of any axis order into the blocked layout; lanes beyond the last channel become zeros.
+def _change(name: str, inward: bool) -> Kernel:
+    """Make the kernel that copies a plain array of any axis order into the blocked layout, or out of it."""
 
-    ``d`` is described by ``FIELDS``.  Parallel axis: rows of all blocks.
-    """
-    (batch, channels, rows, width, plain, plain_image, plain_channel, plain_row, plain_step, blocked, blocked_image,
-     blocked_block, blocked_row, blocked_step, threads) = (
-        d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14])  # fmt: skip
-    blocks = (channels + blocked_step - 1) // blocked_step
-    total = batch * blocks * rows
-    for thread in prange(threads):
-        for unit in range(thread * total // threads, (thread + 1) * total // threads):
-            row, block, n = unit % rows, unit // rows % blocks, unit // rows // blocks
-            source = plain + n * plain_image + block * blocked_step * plain_channel + row * plain_row
-            target = blocked + n * blocked_image + block * blocked_block + row * blocked_row
-            here = min(blocked_step, channels - block * blocked_step)
-            if here < blocked_step:
-                zero_run(arena, target, width * blocked_step)
-            transfer(arena, source, plain_step, plain_channel, target, blocked_step, 1, here, width)
+    @kernel("void(i8[::1], f4[::1])", name=name)
+    def change(d: Any, arena: Any) -> None:
+        """Copy a value from one layout to the other; inward, lanes beyond the last channel become zeros.
+
+        ``d`` is described by ``FIELDS``.  Parallel axis: rows of all blocks.
+        """
+        (batch, channels, rows, width, plain, plain_image, plain_channel, plain_row, plain_step, blocked, blocked_image,
+         blocked_block, blocked_row, lanes, threads) = (
+            d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14])  # fmt: skip
+        blocks = (channels + lanes - 1) // lanes
+        total = batch * blocks * rows
+        for thread in prange(threads):
+            for unit in range(thread * total // threads, (thread + 1) * total // threads):
+                row, block, n = unit % rows, unit // rows % blocks, unit // rows // blocks
+                outside = plain + n * plain_image + block * lanes * plain_channel + row * plain_row
+                inside = blocked + n * blocked_image + block * blocked_block + row * blocked_row
+                here = min(lanes, channels - block * lanes)
+                if not inward:
+                    transfer(arena, inside, lanes, 1, outside, plain_step, plain_channel, here, width)
+                    continue
+                if here < lanes:
+                    zero_run(arena, inside, width * lanes)
+                transfer(arena, outside, plain_step, plain_channel, inside, lanes, 1, here, width)
+
+    return change
 
 
-@kernel("void(i8[::1], f4[::1])")
-def from_blocked_f32(d: Any, arena: Any) -> None:
-    """Copy a value of the blocked layout into a plain array of any axis order.
-
-    ``d`` is described by ``FIELDS``.  Parallel axis: rows of all blocks.
-    """
-    (batch, channels, rows, width, plain, plain_image, plain_channel, plain_row, plain_step, blocked, blocked_image,
-     blocked_block, blocked_row, blocked_step, threads) = (
-        d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14])  # fmt: skip
-    blocks = (channels + blocked_step - 1) // blocked_step
-    total = batch * blocks * rows
-    for thread in prange(threads):
-        for unit in range(thread * total // threads, (thread + 1) * total // threads):
-            row, block, n = unit % rows, unit // rows % blocks, unit // rows // blocks
-            target = plain + n * plain_image + block * blocked_step * plain_channel + row * plain_row
-            source = blocked + n * blocked_image + block * blocked_block + row * blocked_row
-            here = min(blocked_step, channels - block * blocked_step)
-            transfer(arena, source, blocked_step, 1, target, plain_step, plain_channel, here, width)
+to_blocked_f32 = _change("to_blocked_f32", inward=True)
+from_blocked_f32 = _change("from_blocked_f32", inward=False)
 
 
 @kernel("void(i8[::1], f4[::1])", parallel=False)

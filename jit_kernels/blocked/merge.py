@@ -10,11 +10,11 @@ from numba import prange, types
 
 from jit_kernels._jit import Kernel, kernel
 from jit_kernels._simd import (
-    INDEX,
     LANES,
     address,
     clamped,
     constant,
+    each_pixel,
     intrinsic,
     load_vector,
     spread,
@@ -70,20 +70,14 @@ def combine_run_f32(operation: str) -> Any:
             _, x, y, y_step, out, count, low, high = arguments
             left, right, target = (address(context, b, signature, arguments, 0, start) for start in (x, y, out))
             low, high = spread(b, low), spread(b, high)
-            before, loop, done = b.block, b.append_basic_block("pixels"), b.append_basic_block("done")
-            b.branch(loop)
-            b.position_at_end(loop)
-            pixel = b.phi(INDEX)
-            shift = b.mul(pixel, constant(LANES))
-            value = combine(
-                b, load_vector(b, b.gep(left, [shift])), load_vector(b, b.gep(right, [b.mul(pixel, y_step)]))
-            )
-            store_vector(b, clamped(b, value, low, high), b.gep(target, [shift]))
-            following = b.add(pixel, constant(1))
-            pixel.add_incoming(constant(0), before)
-            pixel.add_incoming(following, loop)
-            b.cbranch(b.icmp_signed("<", following, count), loop, done)
-            b.position_at_end(done)
+
+            def write(pixel: Any) -> None:
+                shift = b.mul(pixel, constant(LANES))
+                first = load_vector(b, b.gep(left, [shift]))
+                second = load_vector(b, b.gep(right, [b.mul(pixel, y_step)]))
+                store_vector(b, clamped(b, combine(b, first, second), low, high), b.gep(target, [shift]))
+
+            each_pixel(b, count, write)
             return context.get_dummy_value()
 
         return signature, codegen

@@ -9,11 +9,11 @@ from numba import prange, types
 
 from jit_kernels._jit import Kernel, kernel
 from jit_kernels._simd import (
-    INDEX,
     LANES,
     address,
     clamped,
     constant,
+    each_pixel,
     intrinsic,
     load_vector,
     multiply_add,
@@ -49,18 +49,13 @@ def normalize_run_f32(
             load_vector(b, address(context, b, signature, arguments, 2, start)) for start in (first, second, third)
         )
         low, high, fma = spread(b, low), spread(b, high), multiply_add(b)
-        before, loop, done = b.block, b.append_basic_block("pixels"), b.append_basic_block("done")
-        b.branch(loop)
-        b.position_at_end(loop)
-        pixel = b.phi(INDEX)
-        shift = b.mul(pixel, constant(LANES))
-        value = b.call(fma, [b.fsub(load_vector(b, b.gep(source, [shift])), mean), factor, bias])
-        store_vector(b, clamped(b, value, low, high), b.gep(target, [shift]))
-        following = b.add(pixel, constant(1))
-        pixel.add_incoming(constant(0), before)
-        pixel.add_incoming(following, loop)
-        b.cbranch(b.icmp_signed("<", following, count), loop, done)
-        b.position_at_end(done)
+
+        def write(pixel: Any) -> None:
+            shift = b.mul(pixel, constant(LANES))
+            value = b.call(fma, [b.fsub(load_vector(b, b.gep(source, [shift])), mean), factor, bias])
+            store_vector(b, clamped(b, value, low, high), b.gep(target, [shift]))
+
+        each_pixel(b, count, write)
         return context.get_dummy_value()
 
     return signature, codegen
