@@ -18,37 +18,43 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 
 from jit_kernels._jit import kernel
-from jit_kernels._launch import most_threads, start_threads
+from jit_kernels._launch import start_threads, thread_count
 
 BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")  # what a user sets to decide this himself
 
-_cores: frozenset[int] = frozenset()  # those that OpenMP's threads may use
+_own_number = types.ExternalFunction("gettid", types.int32())
+_known = threading.local()  # for each thread of Python: OpenMP's threads that work for it, and the cores they may use
 
 
-@kernel("void(i8, f4[::1])", name="probe")
-def _probe(count: Any, out: Any) -> None:
-    """Write ``count`` zeros, a thread each."""
+@kernel("void(i8, i8[::1])", name="threads")
+def _numbers(count: Any, out: Any) -> None:
+    """Write the number that the system knows each thread by, for ``count`` threads."""
     for i in prange(count):
-        out[i] = 0
+        out[i] = _own_number()
 
 
-def _tasks() -> set[int]:
-    """Give the threads of this process, as the system numbers them."""
-    return {int(name) for name in os.listdir("/proc/self/task")}
-
-
-@functools.cache
 def _workers() -> tuple[int, ...]:
-    """Make OpenMP start its threads, and give them; none where they are not OpenMP's, or the user has bound them."""
-    if sys.platform != "linux" or start_threads() != "omp" or any(name in os.environ for name in BINDING):
+    """Give the threads that OpenMP has for the calling one; none where the layer is another or the user has bound them.
+
+    OpenMP makes threads anew for each thread that calls it.
+    """
+    count = thread_count()
+    if getattr(_known, "count", None) != count:  # a larger team has new threads, a smaller one ends some
+        _known.count, _known.workers, _known.cores = count, _found_workers(count), frozenset()
+    workers: tuple[int, ...] = _known.workers
+    return workers
+
+
+def _found_workers(count: int) -> tuple[int, ...]:
+    able = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "gettid")
+    if not able or any(name in os.environ for name in BINDING) or start_threads() != "omp":
         return ()
-    before = _tasks()
-    _probe(most_threads(), np.empty(most_threads(), np.float32))
-    ours = {thread.native_id for thread in threading.enumerate()}
-    return tuple(_tasks() - before - ours)
+    numbers = np.zeros(count, np.int64)
+    _numbers(count, numbers)
+    return tuple(sorted({int(number) for number in numbers} - {threading.get_native_id()}))
 
 
 @functools.cache
@@ -80,13 +86,12 @@ def apart() -> Iterator[None]:
 
 def _moved(workers: tuple[int, ...], cores: frozenset[int]) -> bool:
     """Let threads run on some cores only, unless they already do; tell whether it could be done."""
-    global _cores
-    if cores == _cores:
+    if cores == _known.cores:
         return True
     try:
         for worker in workers:
             os.sched_setaffinity(worker, cores)
     except OSError:  # a thread has ended, or may not be moved
         return False
-    _cores = cores
+    _known.cores = cores
     return True

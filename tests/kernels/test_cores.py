@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from types import SimpleNamespace
 
 import numba
 import pytest
@@ -23,6 +25,8 @@ def test_the_calling_thread_stays_on_a_core_that_the_others_leave_to_it():
         workers = _cores._workers()
         if not workers or len(before) <= len(workers):
             pytest.skip("no threads of OpenMP's, or fewer cores than threads")
+        assert threading.get_native_id() not in workers
+        assert all(os.path.exists(f"/proc/self/task/{worker}") for worker in workers)
         (mine,) = os.sched_getaffinity(0)
         assert all(mine not in os.sched_getaffinity(worker) for worker in workers)
         assert all(os.sched_getaffinity(worker) <= before for worker in workers)
@@ -52,7 +56,23 @@ def test_a_thread_that_may_not_be_moved_leaves_all_where_they_are(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(_cores, "_workers", lambda: (1,))
-    monkeypatch.setattr(_cores, "_cores", frozenset())
+    monkeypatch.setattr(_cores, "_known", SimpleNamespace(cores=frozenset()))
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
     with LAUNCH, _cores.apart():
         assert os.sched_getaffinity(0) == before
+
+
+def test_each_thread_of_python_knows_its_own_workers():
+    found = {}
+
+    def look(name):
+        with LAUNCH:
+            found[name] = _cores._workers()
+
+    for name in ("one", "other"):
+        thread = threading.Thread(target=look, args=(name,))
+        thread.start()
+        thread.join()
+    if not found["one"]:
+        pytest.skip("no threads of OpenMP's")
+    assert len(found["one"]) == len(found["other"]) >= 1
