@@ -196,11 +196,11 @@ class Plan:
         if self._pace is None:
             self._call_all()
             return
-        alone = self._pace.alone()
         start = time.perf_counter()
+        alone = self._pace.alone(start)
         with one_thread() if alone else apart():
             self._call_all()
-        self._pace.note(alone, time.perf_counter() - start)
+        self._pace.note(alone, start, time.perf_counter())
 
     def _call_all(self) -> None:
         for call in self._calls:

@@ -13,41 +13,49 @@ from keydnn.plan.pace import LONGEST, PATIENCE, PROBE, SHORTEST, Pace
 from tests.plan.graphs import filled, one, random
 
 
-def runs(pace, seconds_alone, seconds_together, count):
+class Clock:
+    """Seconds that pass as runs are made."""
+
+    now = 0.0
+
+
+def runs(pace, seconds_alone, seconds_together, count, clock):
     """Make runs of given durations; give for each whether it was made on one thread."""
     made = []
     for _ in range(count):
-        alone = pace.alone()
-        pace.note(alone, seconds_alone if alone else seconds_together)
+        start = clock.now
+        alone = pace.alone(start)
+        clock.now += seconds_alone if alone else seconds_together
+        pace.note(alone, start, clock.now)
         made.append(alone)
     return made
 
 
 def test_a_quiet_machine_has_one_run_on_one_thread_and_no_more():
-    made = runs(Pace(), 2e-3, 1e-3, 1000)
+    made = runs(Pace(), 2e-3, 1e-3, 1000, Clock())
     assert [place for place, alone in enumerate(made, 1) if alone] == [PROBE]
 
 
 def test_one_slow_run_changes_nothing():
-    pace = Pace()
-    runs(pace, 2e-3, 1e-3, 10)
-    assert not any(runs(pace, 2e-3, 9e-3, PATIENCE - 1) + runs(pace, 2e-3, 1e-3, 100))
+    pace, clock = Pace(), Clock()
+    runs(pace, 2e-3, 1e-3, 10, clock)
+    assert not any(runs(pace, 2e-3, 9e-3, PATIENCE - 1, clock) + runs(pace, 2e-3, 1e-3, 100, clock))
 
 
 def test_slow_runs_hand_over_to_one_thread_which_several_rarely_disturb():
-    pace = Pace()
-    runs(pace, 2e-3, 1e-3, 10)
-    made = runs(pace, 2e-3, 9e-3, 5000)
+    pace, clock = Pace(), Clock()
+    runs(pace, 2e-3, 1e-3, 10, clock)
+    made = runs(pace, 2e-3, 9e-3, 5000, clock)
     assert made[:PATIENCE] == [False] * PATIENCE
     assert np.mean(made) > 0.99
     assert not all(made[-round(2 * LONGEST / 2e-3) :])  # still tried
 
 
 def test_several_threads_come_back_when_they_are_faster_again():
-    pace = Pace()
-    runs(pace, 2e-3, 1e-3, 10)
-    runs(pace, 2e-3, 9e-3, PATIENCE)
-    made = runs(pace, 2e-3, 1e-3, 1000)
+    pace, clock = Pace(), Clock()
+    runs(pace, 2e-3, 1e-3, 10, clock)
+    runs(pace, 2e-3, 9e-3, PATIENCE, clock)
+    made = runs(pace, 2e-3, 1e-3, 1000, clock)
     assert sum(made) == pytest.approx(SHORTEST / 2e-3, abs=1)
     assert not any(made[sum(made) :])
 
@@ -61,3 +69,11 @@ def test_the_bits_are_the_same_on_one_thread_and_the_count_is_what_it_was():
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
     assert numba.get_num_threads() == 2
+
+
+def test_a_program_that_waits_between_runs_tries_several_threads_again():
+    pace, clock = Pace(), Clock()
+    runs(pace, 2e-3, 1e-3, 10, clock)
+    runs(pace, 2e-3, 9e-3, 500, clock)
+    clock.now += LONGEST
+    assert not any(runs(pace, 2e-3, 1e-3, 100, clock))
