@@ -77,11 +77,13 @@ def apart() -> Iterator[None]:
     if not workers or len(others) < len(workers) or not _moved(workers, others):
         yield
         return
-    os.sched_setaffinity(0, {here})
+    with contextlib.suppress(OSError):  # cores may have been taken from the process meanwhile
+        os.sched_setaffinity(0, {here})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
 
 
 def _moved(workers: tuple[int, ...], cores: frozenset[int]) -> bool:

@@ -76,3 +76,19 @@ def test_each_thread_of_python_knows_its_own_workers():
     if not found["one"]:
         pytest.skip("no threads of OpenMP's")
     assert len(found["one"]) == len(found["other"]) >= 1
+
+
+def test_a_calling_thread_that_may_not_be_moved_computes_where_it_is(monkeypatch):
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("one core only")
+
+    def refuse(thread, cores):
+        if thread == 0:
+            raise PermissionError
+
+    monkeypatch.setattr(_cores, "_workers", lambda: (1,))
+    monkeypatch.setattr(_cores, "_known", SimpleNamespace(cores=frozenset()))
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with LAUNCH, _cores.apart():
+        assert os.sched_getaffinity(0) == before
