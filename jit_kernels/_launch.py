@@ -96,9 +96,7 @@ def thread_count() -> int:
     if LAUNCH.chosen is not None:
         return LAUNCH.chosen
     start_threads()
-    return int(
-        _parallel._get_num_threads()
-    )  # numba.get_num_threads without its checks: half a microsecond a prediction
+    return int(_parallel._get_num_threads())  # numba.get_num_threads without its checks, which cost half a microsecond
 
 
 def most_threads() -> int:

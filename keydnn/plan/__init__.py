@@ -174,8 +174,7 @@ class Plan:
     def watch(self, arrays: Sequence[Array], after: Callable[[], None]) -> list[Array]:
         """Compute as ``run`` does; ``after`` is called when the inputs are in their place, and after each part."""
         with LAUNCH:
-            for buffer, array in zip(self._inputs, arrays, strict=True):
-                np.copyto(buffer, array)
+            self._take(arrays)
             after()
             for part in self.parts:
                 for call in part.calls:
@@ -186,10 +185,13 @@ class Plan:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Compute the outputs for inputs of the plan's shapes; one caller at a time."""
         with LAUNCH:
-            for buffer, array in zip(self._inputs, arrays, strict=True):
-                np.copyto(buffer, array)
+            self._take(arrays)
             self._compute()
             return [output.copy() for output in self._outputs]
+
+    def _take(self, arrays: Sequence[Array]) -> None:
+        for buffer, array in zip(self._inputs, arrays, strict=True):
+            np.copyto(buffer, array)
 
     def _compute(self) -> None:
         """Make the calls; on one thread where that is faster just now."""

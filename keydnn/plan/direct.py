@@ -131,8 +131,7 @@ class DirectJob:
             each, group_blocks = groups // self.owner.groups, self.owner.in_channels // self.owner.groups // LANES
         elif self.kind == "diagonal":
             each = 1
-        places = strides("out", out) | (strides("added", added) if added else dict.fromkeys(
-            ("added", "added_image", "added_block", "added_row"), -1))  # fmt: skip
+        places = strides("out", out) | strides("added", added)
         places["out"] += phase.first[0] * out.strides[2] + phase.first[1] * LANES
         places["out_row"] *= phase.step[0]
         description = described(

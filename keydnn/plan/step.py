@@ -12,6 +12,7 @@ from jit_kernels._jit import Kernel
 from jit_kernels._simd import LANES
 from keydnn.modules.base import Array
 from keydnn.plan.fuse import Unit
+from keydnn.plan.memory import aligned
 from keydnn.plan.values import Blocked
 
 ImageSizes = tuple[int, int, int, int]
@@ -96,16 +97,16 @@ def described(fields: Sequence[str], **values: int) -> Any:
     return np.array([values[name] for name in fields], np.int64)
 
 
-def strides(prefix: str, value: Blocked) -> dict[str, int]:
-    """Give the fields of a value's place: start and strides."""
+def strides(prefix: str, value: Blocked | None) -> dict[str, int]:
+    """Give the fields of a value's place: start and strides; -1 where there is no value."""
+    if value is None:
+        return dict.fromkeys((prefix, f"{prefix}_image", f"{prefix}_block", f"{prefix}_row"), -1)
     image, block, row = value.strides
     return {prefix: value.start, f"{prefix}_image": image, f"{prefix}_block": block, f"{prefix}_row": row}
 
 
 def aligned_copy(numbers: Array) -> Array:
     """Copy numbers to where vectors of them do not cross cache lines."""
-    from keydnn.plan.memory import aligned
-
     copy = aligned(numbers.size)
     copy[:] = numbers.reshape(-1)
     return copy

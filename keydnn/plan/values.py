@@ -78,7 +78,7 @@ class Storage:
     @property
     def size(self) -> int:
         """Numbers in all."""
-        return self.batch * self.blocks * self.block if not self.one_pixel else self.blocks * self.block
+        return self.blocks * self.block * (1 if self.one_pixel else self.batch)
 
     @property
     def start(self) -> int:

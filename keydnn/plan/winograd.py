@@ -94,14 +94,13 @@ def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, thre
     def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
         (value,) = inputs
         image, block, row = value.strides
-        places = strides("out", result) | (strides("added", added) if added else dict.fromkeys(
-            ("added", "added_image", "added_block", "added_row"), -1))  # fmt: skip
         description = described(
             winograd.FIELDS, batch=batch, out_h=out[2], out_w=out[3], tile_rows=tile_rows, tile_columns=tile_columns,
             x=value.start - pads[0][0] * row - pads[1][0] * LANES, x_image=image, x_block=block, x_row=row,
             in_blocks=in_blocks, out_blocks=out_blocks, groups=-(-out_blocks // nv), k=x[1], tiles=each,
             inputs=scratch, inputs_number=inputs_number, products=scratch + NUMBERS * inputs_number,
-            products_number=products_number, work=work, threads=threads, **places,
+            products_number=products_number, work=work, threads=threads, **strides("out", result),
+            **strides("added", added),
         )  # fmt: skip
         taps = [(c // LANES * each * LANES, min(LANES, x[1] - c)) for c in range(0, x[1], LANES)]
         weight = owner.packed(nv, "winograd")
