@@ -24,7 +24,7 @@ _parallel: Any = _parallel_module  # and these when it starts its threads
 # Turns of libgomp's waiting loop before a thread goes to sleep, 0.03 to 0.1 ms.  Threads that start again within this
 # time, as they do from one kernel to the next, stay awake: from 1000 turns on ResNet8 takes its 0.08 ms, at 500
 # sometimes 0.5 ms.  libgomp's own number is 300,000: wherever another process or NumPy's threads want the same cores,
-# each kernel then takes until the system takes the core away, 8 ms (docs/performance.md has the measurement).
+# each kernel then takes until the system takes the core away, 8 ms (measured once; docs/performance.md, Threads).
 SPIN_COUNT = 2000
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # what a user sets to decide this himself
 
