@@ -87,13 +87,12 @@ class Convolution:
         parts = [weight[:, c : c + LANES].transpose(2, 3, 1, 0).reshape(-1, rows) for c in range(0, channels, LANES)]
         return np.concatenate(parts)[np.newaxis]
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if isinstance(self.module, ConvTranspose2d):
-            return transposed.job(self, self.module, x, threads)
+            return transposed.job(self, self.module, x, out, threads)
         window = window_of(self.module, x)
-        out = self._out_sizes(x, window)
         if window.stride[1] > 16 or 0 in out:
             return None
         kind = self._kind(x, window, out, plain)
@@ -104,14 +103,6 @@ class Convolution:
         if not kind:
             return None
         return DirectJob(self, [phase_of(window, out)], x, out, threads, kind).job(window.halo)
-
-    def _out_sizes(self, x: ImageSizes, window: Window) -> ImageSizes:
-        height, width = (
-            (x[2 + axis] + sum(window.pads[axis]) - window.dilation[axis] * (window.size[axis] - 1) - 1)
-            // window.stride[axis] + 1
-            for axis in (0, 1)
-        )  # fmt: skip
-        return (x[0], self.out_channels, height, width)
 
     def _kind(self, x: ImageSizes, window: Window, out: ImageSizes, plain: bool) -> str:
         """Name the algorithm; "" if there is none on the blocked layout."""

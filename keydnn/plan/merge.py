@@ -64,23 +64,23 @@ class Merge:
     def __init__(self, unit: Unit) -> None:
         self.unit, self.operation = unit, OPERATIONS[type(unit.module)]
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         first = sizes[0]
         others = {size for size in sizes if size != first}
         if 0 in first or others - {(*first[:2], 1, 1)}:
             return None
 
-        def launches(inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
+        def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
             x, *rest = inputs
             calls = []
             for place, y in enumerate(rest):
                 last = place == len(rest) - 1
-                calls.append(combine(self.operation, self.unit, x, y, out, threads, last=last))
-                x = out
+                calls.append(combine(self.operation, self.unit, x, y, result, threads, last=last))
+                x = result
             return calls
 
-        return Job(tuple(Need(size) for size in sizes), first, launches, label=self.operation)
+        return Job(tuple(Need(size) for size in sizes), out, launches, label=self.operation)
 
 
 class Activation:
@@ -89,16 +89,16 @@ class Activation:
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if 0 in x or plain:
             return None
 
-        def launches(inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
-            return [combine("copy", self.unit, inputs[0], inputs[0], out, threads)]
+        def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
+            return [combine("copy", self.unit, inputs[0], inputs[0], result, threads)]
 
-        return Job((Need(x),), x, launches, label="activation")
+        return Job((Need(x),), out, launches, label="activation")
 
 
 class Norm:
@@ -117,22 +117,22 @@ class Norm:
         rows[:, : module.num_features] = module.running_mean, module.factor, bias
         return aligned_copy(rows)
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if 0 in x or plain:
             return None
         threads = threads if math.prod(x) >= PARALLEL_NUMBERS else 1
 
-        def launches(inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
+        def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
             description = described(
-                norm.FIELDS, batch=x[0], blocks=out.blocks, rows=x[2], width=x[3], threads=threads,
-                **strides("x", inputs[0]), **strides("out", out),
+                norm.FIELDS, batch=x[0], blocks=result.blocks, rows=x[2], width=x[3], threads=threads,
+                **strides("x", inputs[0]), **strides("out", result),
             )  # fmt: skip
             arguments = (description, *clamp(self.unit), self.numbers, *constants(self.unit))
             return [Launch(norm.normalize_f32(activation_name(self.unit)), arguments, threads > 1)]
 
-        return Job((Need(x),), x, launches, label="batch normalization")
+        return Job((Need(x),), out, launches, label="batch normalization")
 
 
 class Concatenation:
@@ -142,22 +142,20 @@ class Concatenation:
         self.unit = unit
         self.module: Any = unit.module
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         if self.module.dim % self.unit.rank != 1 or any(size[1] % LANES for size in sizes[:-1]) or 0 in sizes[0]:
             return None
-        first = sizes[0]
 
-        def launches(inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
-            calls, place = [], out.first
+        def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
+            calls, place = [], result.first
             for x in inputs:
-                part = Blocked(out.storage, x.channels, place)
+                part = Blocked(result.storage, x.channels, place)
                 if (x.storage, x.first) != (part.storage, part.first):
                     calls.append(combine("copy", self.unit, x, x, part, threads))
                 place += x.blocks
             return calls
 
-        out = (first[0], sum(size[1] for size in sizes), *first[2:])
         return Job(tuple(Need(size) for size in sizes), out, launches, label="concatenation")
 
 
@@ -167,23 +165,22 @@ class Upsample:
     def __init__(self, unit: Unit) -> None:
         self.module: Any = unit.module
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if self.module.mode != "nearest" or 0 in x:
             return None
         scale_h, scale_w = self.module.scale_factor
-        result = (*x[:2], x[2] * scale_h, x[3] * scale_w)
-        threads = threads if math.prod(result) >= PARALLEL_NUMBERS else 1
+        threads = threads if math.prod(out) >= PARALLEL_NUMBERS else 1
 
-        def launches(inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
+        def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
             description = described(
-                layout.UPSAMPLE_FIELDS, batch=x[0], blocks=out.blocks, rows=x[2], width=x[3], scale_h=scale_h,
-                scale_w=scale_w, threads=threads, **strides("x", inputs[0]), **strides("out", out),
+                layout.UPSAMPLE_FIELDS, batch=x[0], blocks=result.blocks, rows=x[2], width=x[3], scale_h=scale_h,
+                scale_w=scale_w, threads=threads, **strides("x", inputs[0]), **strides("out", result),
             )  # fmt: skip
             return [Launch(layout.upsample_nearest_f32, (description,), threads > 1)]
 
-        return Job((Need(x),), result, launches, label="upsampling")
+        return Job((Need(x),), out, launches, label="upsampling")
 
 
 STEPS: dict[type, Any] = {

@@ -37,10 +37,10 @@ class Pool:
         elif isinstance(self.module, (GlobalMaxPool1d, GlobalMaxPool2d)):
             self.reduction = "global_max"
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
-        batch, channels, height, width = x
+        batch, _, height, width = x
         if self.is_global:
             size, stride = (height, width), (1, 1)
             pads: Pads = ((0, 0), (0, 0))
@@ -50,15 +50,13 @@ class Pool:
             found = resolve_pads(module.padding, x[4 - module.axes :], module.kernel_size, module.stride, near)
             size, stride = one + module.kernel_size, one + module.stride
             pads = ((0, 0),) * len(one) + found
-        out_h, out_w = ((x[2 + a] + sum(pads[a]) - size[a]) // stride[a] + 1 for a in (0, 1))
-        out = (batch, channels, out_h, out_w)
         if 0 in out or 0 in x:
             return None
         threads = threads if math.prod(x) >= PARALLEL_NUMBERS else 1
 
         def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
             description = described(
-                pool.FIELDS, batch=batch, blocks=result.blocks, rows=out_h, width=out_w, in_rows=height,
+                pool.FIELDS, batch=batch, blocks=result.blocks, rows=out[2], width=out[3], in_rows=height,
                 in_width=width, kernel_h=size[0], kernel_w=size[1], stride_h=stride[0], stride_w=stride[1],
                 pad_top=pads[0][0], pad_left=pads[1][0],
                 count_pads=int(getattr(self.module, "count_include_pad", False)), threads=threads,

@@ -126,14 +126,15 @@ class Route:
         """Give the unit's job on the blocked layout, or None."""
         if step is None:
             return None
-        sizes = [self._image_sizes(unit, value) for value in unit.inputs]
+        sizes = [self._image_sizes(unit, value) for value in (*unit.inputs, unit.value)]
         known = [size for size in sizes if size is not None]
         if len(known) != len(sizes):
             return None
+        *known, out = known
         plain = not any(self._is_blocked(value, size) for value, size in zip(unit.inputs, known, strict=True))
         if plain and not isinstance(unit.module, ALWAYS):
             return None
-        job = step.job(known, plain, threads)
+        job = step.job(known, out, plain, threads)
         if job is None or (unit.residual and image_sizes(self._sizes[unit.residual]) != job.out):
             return None
         return job

@@ -67,8 +67,8 @@ class Job:
 class Step(Protocol):
     """A unit that can run on the blocked layout."""
 
-    def job(self, sizes: Sequence[ImageSizes], plain: bool, threads: int) -> Job | None:
-        """Give the job for inputs of these sizes; None if only the modules' own kernels can do it.
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+        """Give the job for inputs and an output of these sizes; None if only the modules' own kernels can do it.
 
         ``plain``: the first input comes from outside the blocked layout.
         """

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 Taps = tuple[tuple[int, int], ...]
 
 
-def job(owner: Convolution, module: ConvTranspose2d, x: ImageSizes, threads: int) -> Job | None:
+def job(owner: Convolution, module: ConvTranspose2d, x: ImageSizes, out: ImageSizes, threads: int) -> Job | None:
     """Give the job; None for groups, and where some pixels read no input at all."""
-    shape = module.output_shape(x)
-    out = (x[0], owner.out_channels, int(shape[2] or 0), int(shape[3] or 0))
     strides = module.stride
     per_axis = [[taps_of(module, axis, phase) for phase in range(min(strides[axis], out[2 + axis]))] for axis in (0, 1)]
     if module.groups > 1 or not all(taps for axis in per_axis for taps in axis):
