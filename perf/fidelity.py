@@ -1,7 +1,7 @@
 """Largest difference to a float64 computation, by the largest output: ``python perf/fidelity.py [--models a,b]``.
 
 Each model is run with the algorithms that the plan chooses, with Winograd wherever it applies, and without it; on 1, 2,
-4 and 8 threads, whose outputs must be the same bits.  The float64 computation is the tests' (tests/oracle.py).
+4 and 8 threads, whose outputs must be the same bits.  The float64 computation is the tests' (tests/oracle).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The two Kerases, models with random weights made in both, their files, and the comparison with KeyDNN.
 
-Every comparison is with the float64 oracle (tests/oracle.py): KeyDNN and Keras must both lie within its bound, which is
+Every comparison is with the float64 oracle (tests/oracle): KeyDNN and Keras must both lie within its bound, which is
 derived from the operations of the converted graph.  A wrong conversion gives a graph that Keras' answer is far from.
 """
 

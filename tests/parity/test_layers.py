@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from keydnn import from_keras
 from keydnn.convert.build import BUILDERS
 from keydnn.errors import KerasInteropError
+from tests.parity import cases
+from tests.parity.cases import COVERED, IMAGE, SEQUENCE, leaky
 from tests.parity.kerases import SOURCES, Case, answer, assert_agrees, check, parameters, save
 
 pytestmark = pytest.mark.parity
 
-FORMATS = ("channels_last", "channels_first")
-LEAKY = {"keras3": {"negative_slope": 0.1}, "keras2": {"alpha": 0.1}}
 CASES: list[Case] = []
-COVERED: set[str] = set()
-
-
-def leaky(library):
-    """Give an activation that is a layer."""
-    return library.layers.LeakyReLU(**LEAKY["keras2" if library.__name__ == "tf_keras" else "keras3"])
-
-
-def layer(library, class_name, options):
-    """Make a layer; options that are functions are called with the Keras."""
-    made = {key: value(library) if callable(value) else value for key, value in options.items()}
-    return getattr(library.layers, class_name)(**made)
-
-
-def one(what, class_name, *shapes, kerases=("keras3", "keras2"), **options):
-    """Add the case of one layer on one input, or on a list of them."""
-    COVERED.add(class_name)
-
-    def build(library, *inputs):
-        return layer(library, class_name, options)(list(inputs) if len(inputs) > 1 else inputs[0])
-
-    CASES.append(Case(f"{class_name}-{what}", shapes, build, kerases))
-
-
-def both_formats(what, class_name, shape, **options):
-    """Add a case a data format; ``shape`` has the channels last."""
-    one(f"{what}-last", class_name, shape, **options)
-    one(f"{what}-first", class_name, (shape[-1], *shape[:-1]), data_format="channels_first", **options)
+one, both_formats = partial(cases.one, CASES), partial(cases.both_formats, CASES)
 
 
 # --- convolutions ----------------------------------------------------------------------------------------------------
@@ -66,7 +43,6 @@ UNEQUAL = {
 }
 # Keras 3.15 adds the bias of a channels_first layer along the *last* axis where that has as many cells as
 # there are channels (test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis): no output here is 10 or 12 wide.
-IMAGE, SEQUENCE = (7, 9, 10), (11, 4)
 
 for what, options in (WINDOWS_2D | UNEQUAL).items():
     both_formats(what, "Conv2D", IMAGE, filters=10, **options)
@@ -326,6 +302,8 @@ def test_operations_of_keras_3_are_refused_by_name(function, source):
 
 
 def test_every_builder_has_cases():
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        importlib.import_module(f"tests.parity.{path.stem}")
     assert set(BUILDERS) == COVERED
     fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
     assert fused == {*FUSED, "Dense"}
