@@ -85,7 +85,8 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
             raise KerasFileError(f"{model.source}: layer {layer.name!r} ({layer.class_name}) is never called")
         reader = readers.setdefault(layer.name, WeightReader(layer, notes))
         call = LayerCall(layer, number, values, model, reader, notes, assembly)
-        values[TensorRef(layer.name, number)] = _build(call, layer, notes, model.source)
+        for place, value in enumerate(_build(call, layer, notes, model.source)):
+            values[TensorRef(layer.name, number, place)] = value
     if any(obstacle.switch is None for obstacle in notes.obstacles):
         return None, set()
     for name, reader in readers.items():
@@ -108,17 +109,19 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
         raise KerasFileError(f"{model.source}: {error}") from None
 
 
-def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Value | None:
-    """Build one call; None if an obstacle prevents it."""
+def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence[Value]:
+    """Build one call and give its outputs; none if an obstacle prevents it."""
     full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
     builder = BUILDERS.get(full)
     if builder is None:
         notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", _why_unknown(layer))
-        return None
+        return ()
     try:
-        return builder.build(call)
+        made = builder.build(call)
+        outputs = (made,) if isinstance(made, Value) else tuple(made)
+        return tuple(map(call.pass_mask, outputs)) if builder.passes_mask else outputs
     except Blocked:
-        return None
+        return ()
     except KerasFileError as error:
         raise KerasFileError(f"{source}: {error}") from None
     except (ParameterError, ShapeError) as error:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
 
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import KerasModel, Layer, TensorRef, constants_in, refs_in
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in
 from keydnn.errors import ShapeError
 from keydnn.graph import Origin
 from keydnn.modules.base import Array, Module, Shape, inverse, shape_text
+from keydnn.modules.constant import Constant
 from keydnn.modules.shape import Permute
 from keydnn.strict_json import Json, clip
 
@@ -30,6 +34,7 @@ class Value:
 
     name: str
     shape: Shape
+    mask: Value | None = None  # Keras' mask that goes with it: (N, T), 1 where a step counts and 0 where not
 
 
 class Sink(Protocol):
@@ -46,8 +51,9 @@ class Blocked(Exception):  # it is a way out, not an error
 class LayerCall:
     """One call of one layer.
 
-    A builder reads all options first, then takes the inputs, then the weights, then emits modules.  An option that it
-    does not read, and that is not known to be irrelevant, is refused when the inputs are taken.
+    A builder reads all options first, then the call's further arguments, then takes the inputs, then the weights, then
+    emits modules.  An option or argument that it does not read, and that is not known to be irrelevant, is refused when
+    the inputs are taken.
     """
 
     def __init__(
@@ -66,6 +72,8 @@ class LayerCall:
         self._layer, self._number, self._values = layer, number, values
         self._weights, self._notes, self._sink = weights, notes, sink
         self._read: set[str] = set()
+        call = layer.calls[number]
+        self._args, self._kwargs = list(call.args), dict(call.kwargs)  # what has not been read yet
 
     # --- options ------------------------------------------------------------------------------------------------------
 
@@ -147,6 +155,79 @@ class LayerCall:
         """Take down a lossless rewrite of this layer."""
         self._notes.rewrite(self.name, self.class_name, what)
 
+    # --- arguments of the call ----------------------------------------------------------------------------------------
+
+    def argument(self, name: str, place: int | None = None, default: Any = None) -> Any:
+        """Give an argument of this call that is no tensor: by keyword, or by its place among the positional ones."""
+        value = self._taken(name, place, default)
+        if any(True for _ in refs_in(value)):
+            self.obstacle(
+                f"called with a tensor as {name}", f"called with a tensor as {name}, which must be a constant"
+            )
+            self.stop()
+        return value
+
+    def tensor(self, name: str, place: int | None = None) -> Value | None:
+        """Give an argument of this call that is one tensor; a constant becomes a module, None stays None."""
+        value = self._taken(name, place, None)
+        if value is None:
+            return None
+        if isinstance(value, TensorRef):
+            return self._known(value)
+        try:
+            array = np.asarray(value, np.float32)
+        except (TypeError, ValueError):
+            self.obstacle(f"called with {name}={clip(repr(value), 60)}", f"{name} is neither a tensor nor a number")
+            self.stop()
+        return self.emit(Constant(array.shape, value=array), part=name)
+
+    def _taken(self, name: str, place: int | None, default: Any) -> Any:
+        """Take an argument out of those that have not been read."""
+        if name in self._kwargs:
+            return self._kwargs.pop(name)
+        if place is None or place >= len(self._args):
+            return default
+        value, self._args[place] = self._args[place], None
+        return value
+
+    def _known(self, ref: TensorRef) -> Value:
+        value = self._values.get(ref)
+        if value is None:
+            raise Blocked
+        return value
+
+    # --- masks --------------------------------------------------------------------------------------------------------
+
+    def mask(self) -> Value | None:
+        """Give the mask of the (first) input: the call's own, else the one that came with the input."""
+        return next(iter(self.masks()), None)
+
+    def masks(self) -> list[Value | None]:
+        """Give the mask of every input, in order: the call's own (``mask=``), else the one that came with the input."""
+        implicit = [value.mask if (value := self._values.get(ref)) else None for ref in self._refs()]
+        given = self._layer.calls[self._number].kwargs.get("mask")
+        self._kwargs.pop("mask", None)
+        if given is None:
+            return implicit
+        items = list(given) if isinstance(given, (list, tuple)) else [given]
+        if len(items) > len(implicit) or not all(item is None or isinstance(item, TensorRef) for item in items):
+            self.obstacle(f"called with mask={clip(repr(given), 60)}", "a mask that is no tensor")
+            self.stop()
+        explicit = [None if item is None else self._known(item) for item in items]
+        return [*explicit, *[None] * (len(implicit) - len(explicit))]
+
+    def ignore_mask(self) -> None:
+        """Say that a mask plays no part in what this layer computes."""
+        self._kwargs.pop("mask", None)
+
+    def pass_mask(self, output: Value) -> Value:
+        """Give an output the mask of the first input, unless it has one."""
+        return output if output.mask else dataclasses.replace(output, mask=self.mask())
+
+    def _refs(self) -> list[TensorRef]:
+        """Give the tensors among the positional arguments."""
+        return list(refs_in(self._layer.calls[self._number].args))
+
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def inputs(self) -> list[Value]:
@@ -154,8 +235,7 @@ class LayerCall:
         self._refuse_unread()
         self._refuse_arguments()
         self._note_precision()
-        refs = list(refs_in(self._layer.calls[self._number].args))
-        values = [self._values.get(ref) for ref in refs]
+        values = [self._values.get(ref) for ref in refs_in(self._args)]
         known = [value for value in values if value is not None]
         if self._refused or len(known) != len(values):
             raise Blocked
@@ -187,7 +267,7 @@ class LayerCall:
 
     def _refuse_arguments(self) -> None:
         """Refuse keywords and constants of the call, other than those that say nothing."""
-        for what in constants_in(self._layer.calls[self._number]):
+        for what in constants_in(Call(tuple(self._args), self._kwargs)):
             self.obstacle(f"called with {what}", f"called with {what}")
 
     def _note_precision(self) -> None:
@@ -202,11 +282,13 @@ class LayerCall:
 
     # --- weights and modules ------------------------------------------------------------------------------------------
 
-    def weights(self, **shapes: tuple[int, ...] | None) -> list[Array]:
+    def weights(self, part: str | Sequence[str] = (), **shapes: tuple[int, ...] | None) -> list[Array]:
         """Read weights.
 
         Parameters
         ----------
+        part
+            The sub-layer that holds them, by the name or names that Keras has given it; none for the layer itself.
         shapes
             Expected shape by name, in the order in which Keras creates them; None where there is none.
 
@@ -214,7 +296,8 @@ class LayerCall:
         -------
         list of float32 arrays, without those that are None.
         """
-        return self._weights.take({name: shape for name, shape in shapes.items() if shape is not None})
+        wanted = {name: shape for name, shape in shapes.items() if shape is not None}
+        return self._weights.take(wanted, (part,) if isinstance(part, str) else part)
 
     def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
         """Add a module to the graph; all but a layer's last one name the part they are."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.errors import ParameterError
 
-Build = Callable[[LayerCall], Value]
+Build = Callable[[LayerCall], Value | Sequence[Value]]
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,11 @@ class Builder:
     class_name
         Keras' name of the class; ``ops>...`` for the operations of Keras 3.
     build
-        Called once for every call of a layer.
+        Called once for every call of a layer; gives its output, or its outputs in order.
     fused_activation
         Whether the class applies its ``activation`` option last, so that it can be unfused.
+    passes_mask
+        Whether the mask of the first input goes with the output, unless the builder gives it another.
     stem
         The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
     """
@@ -30,13 +32,14 @@ class Builder:
     class_name: str
     build: Build
     fused_activation: bool
+    passes_mask: bool
     stem: str
 
 
 BUILDERS: dict[str, Builder] = {}
 
 
-def builds(*class_names: str, fused_activation: bool = False) -> Callable[[Build], Build]:
+def builds(*class_names: str, fused_activation: bool = False, passes_mask: bool = False) -> Callable[[Build], Build]:
     """Register a function as the builder of one or more Keras classes."""
 
     def register(build: Build) -> Build:
@@ -44,7 +47,7 @@ def builds(*class_names: str, fused_activation: bool = False) -> Callable[[Build
         for class_name in class_names:
             if class_name in BUILDERS:
                 raise ParameterError(f"two builders for the Keras class {class_name}")
-            BUILDERS[class_name] = Builder(class_name, build, fused_activation, stem)
+            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, stem)
         return build
 
     return register

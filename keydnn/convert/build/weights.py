@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,11 +24,18 @@ class WeightReader:
 
     def __init__(self, layer: Layer, notes: Notes) -> None:
         self._layer, self._notes = layer, notes
-        self._arrays: dict[str, Array] = {}
+        self._arrays: dict[tuple[str, str], Array] = {}
         self._used: set[int] = set()
 
-    def take(self, shapes: Mapping[str, tuple[int, ...]]) -> list[Array]:
+    def take(self, shapes: Mapping[str, tuple[int, ...]], part: Sequence[str] = ()) -> list[Array]:
         """Give float32 arrays of the shapes named, which are compared with the file's before anything is read.
+
+        Parameters
+        ----------
+        shapes
+            Shape by name, in the order in which Keras creates them.
+        part
+            Names that the sub-layer which holds them has had; empty: the layer itself.
 
         Raises
         ------
@@ -37,21 +44,22 @@ class WeightReader:
         KerasFileError
             It has one of another shape or of no floating type.
         """
-        if not set(shapes) <= set(self._arrays):
-            found = self._find(shapes)
+        owner = part[0] if part else ""
+        if not {(owner, name) for name in shapes} <= set(self._arrays):
+            found = self._find(shapes, part)
             for name, tensor in found.items():
                 self._check(name, tensor, shapes[name])
             for name, tensor in found.items():
-                self._arrays[name] = self._read(tensor)
-        return [self._arrays[name] for name in shapes]
+                self._arrays[owner, name] = self._read(tensor)
+        return [self._arrays[owner, name] for name in shapes]
 
     def unused(self) -> list[StoredTensor]:
         """Give the stored tensors that no builder has asked for."""
         return [tensor for tensor in self._layer.weights if id(tensor) not in self._used]
 
-    def _find(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, StoredTensor]:
+    def _find(self, shapes: Mapping[str, tuple[int, ...]], part: Sequence[str]) -> dict[str, StoredTensor]:
         """Find each weight by its role, or, in files that only count, by its place."""
-        stored = self._layer.weights
+        stored = [tensor for tensor in self._layer.weights if not part or set(part) & set(tensor.path)]
         found: dict[str, StoredTensor] = {}
         by_place = all(tensor.role is None for tensor in stored)
         for place, name in enumerate(shapes):
@@ -60,8 +68,9 @@ class WeightReader:
             else:
                 matches = [tensor for tensor in stored if tensor.role in ALIASES.get(name, (name,))]
             if len(matches) != 1:
-                have = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in stored) or "nothing"
-                what = f"{name} of shape {shapes[name]}"
+                have = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self._layer.weights) or "nothing"
+                what = f"{part[0]}/{name}" if part else name
+                what = f"{what} of shape {shapes[name]}"
                 raise MissingWeightsError(
                     f"No weights found for module {self._layer.class_name} (layer {self._layer.name!r}): {what}; "
                     f"the file has {have}"

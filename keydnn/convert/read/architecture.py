@@ -17,6 +17,7 @@ from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
 from keydnn.strict_json import Json, clip, parse
 
 MODEL_CLASSES = {"Sequential", "Functional", "Model"}
+PARTS = ("layer", "forward_layer", "backward_layer", "cell")  # keys of configurations under which wrappers hold a layer
 OWN_PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 
 
@@ -58,7 +59,7 @@ def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasMode
         ) from None
 
 
-def _model(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
+def _model(entry: Mapping[str, Json], version: tuple[int, ...], source: str, *, nested: bool = False) -> KerasModel:
     class_name, package = class_of(entry)
     config = entry["config"]
     if package or class_name not in MODEL_CLASSES:
@@ -68,7 +69,7 @@ def _model(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> 
         )
         raise KerasInteropError.from_obstacles(source, [obstacle])
     if class_name == "Sequential" and not (isinstance(config, dict) and "input_layers" in config):
-        return _sequential(entry, version, source)
+        return _sequential(entry, version, source, nested=nested)
     return _functional(config, version, source)
 
 
@@ -97,7 +98,7 @@ def _layer(
     config = entry["config"]
     inner = None
     if class_name in MODEL_CLASSES and not package:
-        inner = _model(entry, version, source)
+        inner = _model(entry, version, source, nested=True)
         config = {} if isinstance(config, list) else config
     elif not package and _is_operation(entry, version):
         package = "ops"
@@ -106,7 +107,26 @@ def _layer(
         raise TypeError(f"layer {index}")
     if "build_config" in entry:
         config = {**config, "build_config": entry["build_config"]}
-    return Layer(name, class_name, package, config, tuple(calls), inner=inner)
+    parts = {} if inner else _parts(class_name, config, version, source)
+    return Layer(name, class_name, package, config, tuple(calls), inner=inner, parts=parts)
+
+
+def _parts(class_name: str, config: Mapping[str, Json], version: tuple[int, ...], source: str) -> dict[str, Layer]:
+    """Give the layers that a wrapper's configuration holds; the second direction where Keras makes it of the first."""
+    entries = {key: config[key] for key in PARTS if _is_layer(config.get(key))}
+    cells = config.get("cells")
+    if isinstance(cells, list) and all(map(_is_layer, cells)):
+        entries |= {f"cells/{place}": cell for place, cell in enumerate(cells)}
+    parts = {key: _layer(entry, (), version, source, place) for place, (key, entry) in enumerate(entries.items())}
+    if class_name == "Bidirectional" and "layer" in parts and "backward_layer" not in parts:
+        forward = parts["layer"]
+        turned = {**forward.config, "go_backwards": not forward.config.get("go_backwards", False)}
+        parts["backward_layer"] = dataclasses.replace(forward, name=f"backward_{forward.name}", config=turned)
+    return parts
+
+
+def _is_layer(entry: Json) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("class_name"), str) and "config" in entry
 
 
 def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
@@ -124,7 +144,7 @@ def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
 # --- Sequential -------------------------------------------------------------------------------------------------------
 
 
-def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
+def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str, *, nested: bool) -> KerasModel:
     config = entry["config"]
     entries = config if isinstance(config, list) else config["layers"]
     name = "sequential" if isinstance(config, list) else str(config.get("name", "sequential"))
@@ -136,7 +156,7 @@ def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str
         raise KerasInteropError(f"{source}: the model {name!r} has no layers")
     if layers[0].class_name != "InputLayer":
         shape = _sequential_input_shape(layers[0], entry)
-        if shape is None:
+        if shape is None and not nested:
             raise KerasInteropError(
                 f"{source}: the Sequential model {name!r} was saved without an input shape; "
                 "build it in Keras (model.build) and save it again"

@@ -103,7 +103,7 @@ class H5File:
             raise self._fail(f"the attribute {path}@{name} is not a list of names")
         return whole
 
-    def tensor(self, path: str, name: str, role: str | None) -> StoredTensor | None:
+    def tensor(self, path: str, name: str, role: str | None, within: tuple[str, ...] = ()) -> StoredTensor | None:
         """Give the dataset at a path, its header checked and nothing read; None if there is none."""
         dataset = self.find(path)
         if dataset is None:
@@ -113,7 +113,7 @@ class H5File:
         with self._guard(path):
             self._check(dataset, path)
             shape = tuple(int(size) for size in dataset.shape)
-            return StoredTensor(name, role, shape, dataset.dtype.name, lambda: self._read(dataset, path))
+            return StoredTensor(name, role, shape, dataset.dtype.name, lambda: self._read(dataset, path), within)
 
     def _check(self, dataset: Any, path: str) -> None:
         address = h5py.h5o.get_info(dataset.id).addr

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from keydnn.convert.read.architecture import model_from, parse_config, parse_version
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
-from keydnn.convert.read.weights import role_of
+from keydnn.convert.read.weights import path_of, role_of
 from keydnn.errors import KerasInteropError
 
 
@@ -48,17 +49,30 @@ def _attach(record: KerasModel, model: Any) -> KerasModel:
         owner = live.get(layer.name)
         if owner is None:
             layers.append(layer)  # an InputLayer, which a Sequential model does not list
-        elif layer.inner is not None:
-            layers.append(dataclasses.replace(layer, inner=_attach(layer.inner, owner)))
         else:
             layers.append(_with_weights(layer, owner))
     return dataclasses.replace(record, layers=tuple(layers))
 
 
 def _with_weights(layer: Layer, owner: Any) -> Layer:
+    if layer.inner is not None:
+        return dataclasses.replace(layer, inner=_attach(layer.inner, owner))
     tensors = []
     for variable in owner.weights:
         name = str(getattr(variable, "path", None) or variable.name)
         value = np.asarray(variable)
-        tensors.append(StoredTensor(name, role_of(name), value.shape, value.dtype.name, partial(np.asarray, value)))
-    return dataclasses.replace(layer, weights=tuple(tensors))
+        tensors.append(_stored(name, value))
+    parts = {key: _with_weights(part, _part_of(owner, key)) for key, part in layer.parts.items()}
+    return dataclasses.replace(layer, weights=tuple(tensors), parts=parts)
+
+
+def _stored(name: str, value: npt.NDArray[np.generic]) -> StoredTensor:
+    return StoredTensor(name, role_of(name), value.shape, value.dtype.name, partial(np.asarray, value), path_of(name))
+
+
+def _part_of(owner: Any, key: str) -> Any:
+    """Give the layer inside of a live wrapper."""
+    if key == "layer" and hasattr(owner, "forward_layer"):
+        return owner.forward_layer
+    name, _, place = key.partition("/")
+    return getattr(owner, name)[int(place)] if place else getattr(owner, name)

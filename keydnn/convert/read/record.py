@@ -43,6 +43,9 @@ class StoredTensor:
         As declared; nothing has been read.
     read
         Reads and gives the array; raises KerasFileError if the file is damaged there.
+    path
+        What the file names between the layer and the weight: sub-layers (``("forward_layer", "cell")``), in ``.h5``
+        files the layer itself too.
     """
 
     name: str
@@ -50,6 +53,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], npt.NDArray[np.generic]]
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,9 @@ class Layer:
         In the file's order.
     inner
         The model, if the layer is one.
+    parts
+        The layers that a wrapper's configuration holds, by its key (``"layer"``, ``"backward_layer"``, ``"cell"``,
+        ``"cells/0"``), never called by themselves.  Their weights are among the wrapper's own.
     part_of
         Name and class of the Keras layer that a pass has split this one off from; None for Keras' own layers.
     """
@@ -83,6 +90,7 @@ class Layer:
     calls: tuple[Call, ...]
     weights: tuple[StoredTensor, ...] = ()
     inner: KerasModel | None = None
+    parts: Mapping[str, Layer] = field(default_factory=dict)
     part_of: tuple[str, str] | None = None
 
 

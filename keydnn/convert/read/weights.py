@@ -19,6 +19,11 @@ def role_of(name: str) -> str:
     return name.rsplit("/", 1)[-1].partition(":")[0]
 
 
+def path_of(name: str) -> tuple[str, ...]:
+    """Give what a weight's name says it belongs to: ``"lstm/lstm_cell/kernel:0"`` to the layer and its cell."""
+    return tuple(name.split("/")[:-1])
+
+
 # --- the legacy layout: one group a layer of the outermost model, attribute weight_names ------------------------------
 
 
@@ -49,7 +54,7 @@ def attach_legacy(model: KerasModel, file: H5File, root: str) -> KerasModel:
 def _legacy_group(file: H5File, path: str) -> tuple[StoredTensor, ...]:
     tensors = []
     for name in file.names_attribute(path, "weight_names") or ():
-        tensor = file.tensor(f"{path}/{name}", name, role_of(name))
+        tensor = file.tensor(f"{path}/{name}", name, role_of(name), path_of(name))
         if tensor is None:
             raise MissingWeightsError(f"No weights found for {path!r}: the file lists {name!r}, but does not have it")
         tensors.append(tensor)
@@ -58,12 +63,33 @@ def _legacy_group(file: H5File, path: str) -> tuple[StoredTensor, ...]:
 
 def _with_legacy(layer: Layer, tensors: Sequence[StoredTensor], source: str) -> Layer:
     if layer.inner is None:
-        return dataclasses.replace(layer, weights=tuple(tensors))
+        return dataclasses.replace(layer, weights=tuple(tensors), parts=_legacy_parts(layer, tensors, source))
     left = list(tensors)
     inner = _distribute(layer.inner, left, source)
     if left:
         raise KerasFileError(f"{source}: no layer of {layer.name!r} is named in the weight {left[0].name!r}")
     return dataclasses.replace(layer, inner=inner)
+
+
+def _legacy_parts(layer: Layer, tensors: Sequence[StoredTensor], source: str) -> dict[str, Layer]:
+    """Give the layers inside of a wrapper their weights, which stand in the order of these layers.
+
+    Two directions have half of them each, as in Keras' own reader; every cell of a stack begins with its kernel.
+    """
+    if len(layer.parts) < 2:
+        shares = [tuple(tensors)] * len(layer.parts)
+    elif "backward_layer" in layer.parts:
+        half = len(tensors) // 2
+        shares = [tuple(tensors[:half]), tuple(tensors[half:])]
+    else:
+        starts = [place for place, tensor in enumerate(tensors) if tensor.role == "kernel"]
+        ends = [*starts[1:], len(tensors)]
+        shares = [tuple(tensors[start:end]) for start, end in zip(starts, ends, strict=True)]
+    if len(shares) != len(layer.parts):
+        raise KerasFileError(f"{source}: {layer.name!r} has {len(layer.parts)} parts, but weights of {len(shares)}")
+    return {
+        key: _with_legacy(part, share, source) for (key, part), share in zip(layer.parts.items(), shares, strict=True)
+    }
 
 
 def _distribute(model: KerasModel, left: list[StoredTensor], source: str) -> KerasModel:
@@ -80,7 +106,7 @@ def _distribute(model: KerasModel, left: list[StoredTensor], source: str) -> Ker
             layers.append(dataclasses.replace(layer, inner=_distribute(layer.inner, below, source)))
             taken = [tensor for tensor in inside if all(tensor is not rest for rest in below)]
         else:
-            layers.append(dataclasses.replace(layer, weights=tuple(own)))
+            layers.append(_with_legacy(layer, own, model.source))
             taken = own
         for tensor in taken:
             left.remove(tensor)
@@ -95,6 +121,7 @@ def _names(tensor: StoredTensor, layer_name: str) -> bool:
 # --- the v3 layout: layers/<class>[_n]/vars/<i> -----------------------------------------------------------------------
 
 
+RANDOM_STATES = ("seed_generator", "random_generator")
 Seen = dict[str, tuple[StoredTensor, ...]]
 
 
@@ -126,9 +153,10 @@ def attach_v3(model: KerasModel, file: H5File, root: str = "", seen: Seen | None
         if layer.inner is not None:
             layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path, seen)))
             continue
-        weights = _v3_vars(file, path) if group in present else seen.get(same, ())
+        weights = _v3_tensors(file, path) if group in present else seen.get(same, ())
         seen.setdefault(same, weights)
-        layers.append(dataclasses.replace(layer, weights=weights))
+        parts = _v3_parts(layer, weights, file, path, seen)
+        layers.append(dataclasses.replace(layer, weights=weights, parts=parts))
     left = [group for group in present - known if file.names(f"{base}/{group}/vars")]
     if left:
         found = ", ".join(sorted(left)[:5])
@@ -152,14 +180,41 @@ def _identity(layer: Layer) -> str:
     return json.dumps([layer.name, layer.class_name, bare(layer.config)], sort_keys=True)
 
 
-def _v3_vars(file: H5File, path: str) -> tuple[StoredTensor, ...]:
+def _v3_tensors(file: H5File, path: str, within: tuple[str, ...] = ()) -> tuple[StoredTensor, ...]:
+    """Give a layer's own weights and then those of its sub-layers, but for the states of random generators."""
     tensors = []
     for index in range(len(file.names(f"{path}/vars"))):
-        tensor = file.tensor(f"{path}/vars/{index}", f"{path}/vars/{index}", None)
+        tensor = file.tensor(f"{path}/vars/{index}", f"{path}/vars/{index}", None, within)
         if tensor is None:
             raise MissingWeightsError(f"No weights found at {path}/vars/{index}, though later ones are there")
         tensors.append(tensor)
+    for name in file.names(path):
+        if name != "vars" and not name.endswith(RANDOM_STATES):
+            tensors += _v3_tensors(file, f"{path}/{name}", (*within, name))
     return tuple(tensors)
+
+
+def _v3_parts(layer: Layer, tensors: Sequence[StoredTensor], file: H5File, path: str, seen: Seen) -> dict[str, Layer]:
+    """Give the layers inside of a wrapper their weights: by the attribute of the wrapper that holds them."""
+    counts: Counter[str] = Counter()
+    parts = {}
+    for key, part in layer.parts.items():
+        stem = snake_case(part.class_name)
+        names = {"layer": ("layer", "forward_layer")}.get(key, (key,))
+        if key.startswith("cells/"):
+            names = (f"{stem}_{counts[stem]}" if counts[stem] else stem,)
+            counts[stem] += 1
+        own = [(name, tensor) for tensor in tensors for name in names if name in tensor.path]
+        if part.inner is not None:
+            name = next((name for name in names if name in file.names(path)), names[0])
+            parts[key] = dataclasses.replace(part, inner=attach_v3(part.inner, file, f"{path}/{name}", seen))
+            continue
+        weights = tuple(
+            dataclasses.replace(tensor, path=tensor.path[tensor.path.index(name) + 1 :]) for name, tensor in own
+        )
+        below = f"{path}/{own[0][0]}" if own else path
+        parts[key] = dataclasses.replace(part, weights=weights, parts=_v3_parts(part, weights, file, below, seen))
+    return parts
 
 
 def snake_case(name: str) -> str:
