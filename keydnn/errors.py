@@ -8,7 +8,7 @@
     │   └── MissingWeightsError    a module lacks a weight (also a ValueError)
     ├── CheckpointError            a JSON checkpoint or its sidecar that cannot be read or written
     ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
-    ├── ShapeError                 an array of the wrong rank, size or type (also a ValueError)
+    ├── ShapeError                 an array of the wrong rank, size, type or values (also a ValueError)
     ├── InputError                 an input file (.npy) that cannot be used
     └── UsageError                 a command line that cannot be understood; exit status 2
 """
@@ -111,7 +111,7 @@ class ParameterError(KeyDNNError, ValueError):
 
 
 class ShapeError(KeyDNNError, ValueError):
-    """An array whose rank, size or type is not the one a module or model takes."""
+    """An array whose rank, size, type or values are not those that a module or model takes."""
 
 
 class InputError(KeyDNNError):

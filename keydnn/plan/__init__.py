@@ -21,6 +21,7 @@ import numpy as np
 from jit_kernels._cores import apart
 from jit_kernels._jit import LAUNCH, recording, thread_count
 from jit_kernels._launch import one_thread
+from keydnn.errors import ShapeError
 from keydnn.graph import Graph
 from keydnn.modules.activation import Elementwise
 from keydnn.modules.base import Array
@@ -168,7 +169,7 @@ class Plan:
             modules.append((Add(), [out, *inputs[count:]]))
         if unit.following is not None and unit.following is not unit.module:
             modules.append((unit.following, [out]))
-        made = [_calls(module, given, out, self._threads) for module, given in modules]
+        made = [_calls(unit.value, module, given, out, self._threads) for module, given in modules]
         return [call for calls, _ in made for call in calls], [launch for _, launches in made for launch in launches]
 
     def watch(self, arrays: Sequence[Array], after: Callable[[], None]) -> list[Array]:
@@ -209,12 +210,22 @@ class Plan:
             call()
 
 
-def _calls(module: Any, inputs: list[Array], out: Array, threads: int) -> tuple[list[Callable[[], None]], list[Launch]]:
+def _calls(
+    name: str, module: Any, inputs: list[Array], out: Array, threads: int
+) -> tuple[list[Callable[[], None]], list[Launch]]:
     """Give the calls of a module's computation; its kernels are taken down once if it does nothing but call them."""
     if not module.launches_only(*(x.shape for x in inputs)):
-        return [partial(module.compute, *inputs, out=out)], []
+        return [partial(_compute, name, module, inputs, out)], []
     parallel = threads > 1 and max(*(x.size for x in inputs), out.size) >= PARALLEL_NUMBERS
     with recording() as recorded:
         module.compute(*inputs, out=out)
     launches = [Launch(kernel, arguments, parallel) for kernel, arguments in recorded]
     return [launch.kernel.bind(launch.arguments, parallel) for launch in launches], launches
+
+
+def _compute(name: str, module: Any, inputs: list[Array], out: Array) -> None:
+    """Compute a module; an error about the values it was given names the node."""
+    try:
+        module.compute(*inputs, out=out)
+    except ShapeError as error:
+        raise ShapeError(f"node {name!r}: {error}") from None

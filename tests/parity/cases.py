@@ -21,14 +21,14 @@ def layer(library, class_name, options):
     return getattr(library.layers, class_name)(**made)
 
 
-def one(cases, what, class_name, *shapes, kerases=("keras3", "keras2"), **options):
-    """Add the case of one layer on one input, or on a list of them."""
+def one(cases, what, class_name, *shapes, kerases=("keras3", "keras2"), case=None, **options):
+    """Add the case of one layer on one input, or on a list of them; ``case`` has further arguments of the Case."""
     COVERED.add(class_name)
 
     def build(library, *inputs):
         return layer(library, class_name, options)(list(inputs) if len(inputs) > 1 else inputs[0])
 
-    cases.append(Case(f"{class_name}-{what}", shapes, build, kerases))
+    cases.append(Case(f"{class_name}-{what}", shapes, build, kerases, **(case or {})))
 
 
 def both_formats(cases, what, class_name, shape, **options):

@@ -61,6 +61,8 @@ class Case:
         Names of the inputs, where they are given in a dict.
     sources
         Where from: all but those that Keras itself cannot write.
+    draw
+        From a random generator and a shape to an input.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Case:
     relative: float = 1e-3
     names: tuple[str, ...] = ()
     sources: tuple[str, ...] = SOURCES
+    draw: Callable[..., Any] = field(default=lambda random, shape: random.standard_normal(shape), repr=False)
 
     def model(self, name):
         """Build the model in one of the Kerases, with random weights."""
@@ -92,7 +95,7 @@ class Case:
         """Give random inputs, as Keras takes them; free sizes are set to ``free``."""
         random = np.random.default_rng(self.seed + 1)
         shapes = [[batch, *(free if size is None else size for size in shape)] for shape in self.shapes]
-        arrays = [random.standard_normal(shape).astype(np.float32) for shape in shapes]
+        arrays = [self.draw(random, shape).astype(np.float32) for shape in shapes]
         if self.names:
             return dict(zip(self.names, arrays, strict=True))
         return arrays if len(arrays) > 1 else arrays[0]

@@ -1,0 +1,58 @@
+"""Embedding in both Kerases and from every source."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from keydnn import from_keras
+from keydnn.errors import ShapeError
+from tests.parity import cases
+from tests.parity.kerases import KERASES, Case, built, check, parameters, quiet
+
+pytestmark = pytest.mark.parity
+
+CASES: list[Case] = []
+one = partial(cases.one, CASES)
+
+
+def ids(least, most):
+    """Draw ids, with fractions that Keras cuts off."""
+    return {
+        "draw": lambda random, shape: np.trunc(random.uniform(least, most, shape)) + random.choice([0, 0.75], shape)
+    }
+
+
+one("rank-2", "Embedding", (7,), case=ids(0, 9), input_dim=9, output_dim=5)
+one("rank-1", "Embedding", (), case=ids(0, 9), input_dim=9, output_dim=5, kerases=("keras3",))
+one("rank-3", "Embedding", (2, 3), case=ids(0, 9), input_dim=9, output_dim=5)
+one("free-length", "Embedding", (None,), case=ids(0, 9), input_dim=9, output_dim=5)
+one("one-row", "Embedding", (4,), case=ids(0, 1), input_dim=1, output_dim=1)
+one("input-length", "Embedding", (7,), case=ids(0, 9), kerases=("keras2",), input_dim=9, output_dim=5, input_length=7)
+one("mask-zero-unused", "Embedding", (7,), case=ids(0, 9), input_dim=9, output_dim=5, mask_zero=True)
+one("mixed", "Embedding", (7,), case=ids(0, 9), input_dim=9, output_dim=5, dtype="mixed_float16")
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
+def test_embedding_agrees(case, name, source):
+    check(case, name, source)
+
+
+@pytest.mark.parametrize("name", ["keras2", "keras3"])
+@pytest.mark.parametrize("wrong", [-1, -9, -10, 9, np.nan])
+def test_ids_without_a_row_are_refused_where_keras_refuses_them(name, wrong):
+    case = next(case for case in CASES if case.id == "Embedding-rank-2")
+    library, model = KERASES[name], case.model(name)
+    x = np.full((2, 7), wrong, np.float32)
+    ours = from_keras(built(case, name)[0]["live"], strict=False)
+    try:
+        with quiet():
+            wanted = np.asarray(model(x))
+    except Exception as error:
+        assert "InvalidArgument" in type(error).__name__, library.__name__
+        with pytest.raises(ShapeError, match="takes ids from"):
+            ours(x)
+    else:
+        np.testing.assert_array_equal(ours(x), wanted)
