@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from jit_kernels.embedding import embedding_f32
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Shape, flag, integer, module, tensor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -39,13 +41,21 @@ def test_a_fraction_is_cut_off_as_keras_casts():
 
 @pytest.mark.parametrize(
     ("negative", "wrong"),
-    [(False, 5), (False, -1), (False, np.nan), (False, np.inf), (True, 5), (True, -6), (True, -np.inf), (True, 3e38)],
+    [
+        (False, 5),
+        (False, -1),
+        (False, np.nan),
+        (False, np.inf),
+        (True, 5),
+        (True, -6),
+        (True, -np.inf),
+        (True, 2.0**40),
+    ],
 )
 def test_an_id_without_a_row_is_refused_and_named(negative, wrong):
     module = Embedding(5, 2, negative, weight=table(5, 2))
-    with pytest.raises(
-        ShapeError, match=rf"takes ids from {-5 if negative else 0} to 4, got {wrong:g}".replace("+", r"\+")
-    ):
+    message = f"takes ids from {-5 if negative else 0} to 4, got {wrong:.9g}"
+    with pytest.raises(ShapeError, match=re.escape(message)):
         module(np.array([[0, 1, wrong, 99]]))
 
 
@@ -62,9 +72,9 @@ def test_the_plan_names_the_layer_of_a_wrong_id():
     node = Node("words", Embedding(5, 2, weight=table(5, 2)), ("ids",))
     model = Model(Graph([Input("ids", (None, None))], [node], [Output("words", "words")]))
     np.testing.assert_array_equal(model([[1, 4]]), node.module.weight[[[1, 4]]])
-    for call in (model, model.graph.forward):
-        with pytest.raises(ShapeError, match=r"node 'words': Embedding\(5, 2\) takes ids from 0 to 4, got 7"):
-            call([[[1, 7]]])
+    for call in (model, lambda x: model.graph.forward([x])):
+        with pytest.raises(ShapeError, match=r"node 'words': Embedding\(.*\) takes ids from 0 to 4, got 7"):
+            call([[1, 7]])
 
 
 def test_any_thread_count_gives_the_same_bits():
@@ -74,7 +84,7 @@ def test_any_thread_count_gives_the_same_bits():
 
 @pytest.mark.parametrize("arguments", [(0, 1), (1, 0), ((1 << 24) + 1, 1), (1, 1, 1), (1.5, 2)])
 def test_bad_parameters_are_refused_by_name(arguments):
-    with pytest.raises(ParameterError, match="num_embeddings|embedding_dim|negative_ids"):
+    with pytest.raises(ParameterError, match=r"num_embeddings|embedding_dim|negative_ids"):
         Embedding(*arguments)
 
 
