@@ -173,18 +173,22 @@ def build(source: str | Literal["mlp"]) -> Any:
         top = {"include_top": False, "pooling": "avg", "input_shape": (224, 224, 3)} if source == "VGG16" else {}
         model = getattr(keras.applications, source)(weights=None, **(top or {"classifier_activation": None}))
     model(np.zeros((1, *model.input_shape[1:]), np.float32))  # export wants a model that was called
-    random = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            size = layer.gamma.shape
-            layer.gamma.assign(random.uniform(0.8, 1.2, size))
-            layer.beta.assign(random.normal(0, 0.1, size))
-            layer.moving_mean.assign(random.normal(0, 0.1, size))
-            layer.moving_variance.assign(random.uniform(0.8, 1.2, size))
+    fill_statistics(model)
     if source == "EfficientNetB0":  # without its Rescaling and Normalization, which Keras exports to no valid ONNX file
         model = keras.Model(model.get_layer("stem_conv_pad").input, model.output, name=model.name)
         model(np.zeros((1, *model.input_shape[1:]), np.float32))
     return model
+
+
+def fill_statistics(model: Any) -> None:
+    """Draw what Keras starts at 0 and 1, so that nothing in a model is without effect: statistics, scales, offsets."""
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        name = weight.name.rsplit("/", 1)[-1].partition(":")[0]
+        if name in ("gamma", "moving_variance", "variance"):
+            weight.assign(random.uniform(0.8, 1.2, weight.shape))
+        elif name in ("beta", "bias", "moving_mean", "mean"):
+            weight.assign(random.normal(0, 0.1, weight.shape))
 
 
 def main(folder: str = FOLDER, models: str | None = None, one: str | None = None) -> None:
