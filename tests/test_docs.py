@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
 import io
 import re
@@ -26,6 +27,16 @@ FENCED = re.compile(r"^(```+)(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 NEEDS_KERAS = re.compile(r"^import keras$", re.MULTILINE)
 WITH_EXAMPLES = [page for page in PAGES if EXAMPLE.search(page.read_text(encoding="utf-8"))]
+
+
+def _load_writer():
+    spec = importlib.util.spec_from_file_location("write_layers", DOCS / "write_layers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+write_layers = _load_writer()
 
 
 def page_id(page):
@@ -77,13 +88,24 @@ def test_every_page_is_listed_in_the_index():
 def test_every_keras_class_has_a_row_on_the_page_of_its_stem_and_in_the_list(class_name):
     stem = BUILDERS[class_name].stem
     assert class_name in rows(DOCS / "layers" / f"{stem}.md")
-    assert re.search(
-        rf"^\| `{class_name}` .*\]\({stem}\.md\) \|$", text_of(DOCS / "layers" / "README.md"), re.MULTILINE
-    )
 
 
-def test_the_list_of_layers_has_no_class_that_is_not_there():
-    assert rows(DOCS / "layers" / "README.md") == set(BUILDERS)
+@pytest.mark.parametrize("class_name", sorted(BUILDERS))
+def test_every_option_that_is_read_is_named_on_the_page_of_its_stem(class_name):
+    page = text_of(DOCS / "layers" / f"{BUILDERS[class_name].stem}.md")
+    missing = [key for key in write_layers.options_of(BUILDERS[class_name].build) if not re.search(rf"\b{key}\b", page)]
+    assert not missing, f"{BUILDERS[class_name].stem}.md does not name {missing}"
+
+
+def test_the_list_of_layers_is_the_registry():
+    assert write_layers.PAGE.read_text() == write_layers.page(), "run: python docs/write_layers.py"
+
+
+def test_options_are_read_off_the_code_of_builders_and_of_what_they_call():
+    conv = write_layers.options_of(BUILDERS["Conv2D"].build)
+    assert conv["use_bias"] == ""
+    assert "activation" not in conv
+    assert write_layers.options_of(BUILDERS["Dense"].build).keys() >= {"units", "use_bias"}
 
 
 @pytest.mark.parametrize("name", sorted(MODULE_TYPES))
