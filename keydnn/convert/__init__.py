@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from keydnn.convert.build import BUILDERS, assemble
+from keydnn.convert.build.assemble import Assembled
 from keydnn.convert.layout import move_permutes
 from keydnn.convert.normalize import normalize
 from keydnn.convert.normalize.notes import Notes, Options, Rewrite
 from keydnn.convert.read import Source, open_keras
 from keydnn.convert.read.record import KerasModel
 from keydnn.errors import KerasInteropError, MissingWeightsError, Obstacle
-from keydnn.graph import Graph
+from keydnn.graph import Graph, Node
+from keydnn.modules.base import Shape
 
 __all__ = ["BUILDERS", "Conversion", "Options", "Rewrite", "Source", "convert"]
+
+
+class FoundLayer(NamedTuple):
+    """A Keras layer in the file; ``numbers`` counts those that its weights hold."""
+
+    name: str
+    class_name: str
+    numbers: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,11 @@ class Conversion:
     obstacles
         What stands in the way, in the order of the layers.
     layers
-        Name and class of the Keras layers, nested models written out.
+        The Keras layers, nested models written out.
+    nodes
+        The graph's nodes; without a graph, those that could be built.
+    shapes
+        The shapes of inputs and nodes by name.
     """
 
     source: str
@@ -40,7 +57,9 @@ class Conversion:
     graph: Graph | None
     rewrites: tuple[Rewrite, ...]
     obstacles: tuple[Obstacle, ...]
-    layers: tuple[tuple[str, str], ...]
+    layers: tuple[FoundLayer, ...]
+    nodes: tuple[Node, ...]
+    shapes: Mapping[str, Shape]
 
     def require_graph(self) -> Graph:
         """Give the graph, or raise the KerasInteropError that lists every obstacle."""
@@ -64,16 +83,32 @@ def convert(source: Source, options: Options) -> Conversion:
     with open_keras(source) as model:
         flat = normalize(model, notes)
         try:
-            graph, movable = assemble(flat, notes)
+            assembled = assemble(flat, notes)
         except MissingWeightsError as error:
             raise MissingWeightsError(f"{error} in {model.source}") from None
-    return _conversion(model, flat, move_permutes(graph, movable) if graph else None, notes)
+    return _conversion(model, flat, assembled, notes)
 
 
-def _conversion(model: KerasModel, flat: KerasModel, graph: Graph | None, notes: Notes) -> Conversion:
-    layers = tuple((layer.name, layer.class_name) for layer in flat.layers if layer.part_of is None)
+def _conversion(model: KerasModel, flat: KerasModel, assembled: Assembled, notes: Notes) -> Conversion:
+    graph = move_permutes(assembled.graph, assembled.layout_nodes) if assembled.graph else None
+    nodes = graph.nodes if graph else [node for node in assembled.nodes if node.name not in assembled.layout_nodes]
+    layers = tuple(
+        FoundLayer(layer.name, layer.class_name, sum(math.prod(tensor.shape) for tensor in layer.weights))
+        for layer in flat.layers
+        if layer.part_of is None
+    )
     places = {layer.name: place for place, layer in enumerate(flat.layers)}
     obstacles = sorted(notes.obstacles, key=lambda obstacle: places.get(obstacle.layer, -1))
     rewrites = sorted(notes.rewrites, key=lambda rewrite: places.get(rewrite.layer, -1))
     version = ".".join(map(str, model.version))
-    return Conversion(model.source, version, model.name, graph, tuple(rewrites), tuple(obstacles), layers)
+    return Conversion(
+        model.source,
+        version,
+        model.name,
+        graph,
+        tuple(rewrites),
+        tuple(obstacles),
+        layers,
+        tuple(nodes),
+        graph.shapes if graph else assembled.shapes,
+    )

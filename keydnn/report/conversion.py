@@ -87,17 +87,16 @@ def _table(head: tuple[str, ...], rows: Any) -> list[str]:
 
 def inspection_table(conversion: Conversion) -> str:
     """Give the table of ``keydnn inspect``: every Keras layer, what it becomes, and what stands in its way."""
-    graph = conversion.graph
     modules: dict[str, list[str]] = {}
     shapes: dict[str, str] = {}
     counts: dict[str, int] = {}
     seen: set[int] = set()
-    for node in graph.nodes if graph else ():
+    for node in conversion.nodes:
         if node.origin is None:
             continue
         layer = node.origin.layer
         modules.setdefault(layer, []).append(short(node.module))
-        shapes[layer] = shape_text(graph.shapes[node.name]) if graph else ""
+        shapes[layer] = shape_text(conversion.shapes[node.name])
         if id(node.module) not in seen:
             seen.add(id(node.module))
             counts[layer] = counts.get(layer, 0) + parameter_count(node.module)
@@ -109,12 +108,14 @@ def inspection_table(conversion: Conversion) -> str:
         way = [f"{o.found}: {o.flag or 'not supported'}" for o in obstacles.get(name, ())]
         return "\n".join([*modules.get(name, ()), *way])
 
-    rows = [
-        (name, class_name, cell(name), shapes.get(name, ""), f"{counts[name]:,}" if counts.get(name) else "")
-        for name, class_name in conversion.layers
-    ]
+    rows = []
+    for name, class_name, numbers in conversion.layers:
+        count = counts.get(name, 0) or (0 if name in modules else numbers)
+        if name in conversion.shapes and name not in modules:
+            shapes[name] = shape_text(conversion.shapes[name])  # an input
+        rows.append((name, class_name, cell(name), shapes.get(name, ""), f"{count:,}" if count else ""))
     title = f"{conversion.source}: {conversion.name}, Keras {conversion.keras_version}"
-    summary = f"{sum(counts.values()):,} parameters; " if graph else ""
+    summary = f"{sum(counts.values()):,} parameters; " if conversion.graph else ""
     return table_text(
         title,
         [("layer", "left"), ("class", "left"), ("becomes", "left"), ("output shape", "left"), ("parameters", "right")],

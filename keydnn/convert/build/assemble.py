@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Assembly:
 
     def __init__(self, layer_names: Iterable[str], input_names: Sequence[str]) -> None:
         self.nodes: list[Node] = []
+        self.shapes: dict[str, Shape] = {}
         self.layout_nodes: set[str] = set()  # Permutes that the layout pass may move
         self._names = Names([*layer_names, *input_names])
         self._reserved = set(layer_names) - set(input_names)
@@ -42,6 +44,7 @@ class Assembly:
             name = self._names.new(name)
         siblings.append(Node(name, shared, tuple(value.name for value in inputs), origin))
         self.nodes.append(siblings[-1])
+        self.shapes[name] = shape
         if layout:
             self.layout_nodes.add(name)
         return Value(name, shape)
@@ -55,13 +58,30 @@ def _same(node: Node, module: Module) -> bool:
     return bool(mine) and mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)
 
 
-def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
-    """Build a graph.
+@dataclass(frozen=True)
+class Assembled:
+    """What was built.
 
-    Returns
-    -------
-    The graph, or None if there are obstacles that nothing can allow (all are in ``notes``), and the names of the
-    Permutes that change the layout.
+    Attributes
+    ----------
+    graph
+        The graph; None if there are obstacles that nothing can allow.
+    nodes
+        Its nodes, or those that could be built.
+    shapes
+        The shape of every input and node.
+    layout_nodes
+        Names of the Permutes that change the layout.
+    """
+
+    graph: Graph | None
+    nodes: Sequence[Node]
+    shapes: Mapping[str, Shape]
+    layout_nodes: Collection[str]
+
+
+def assemble(model: KerasModel, notes: Notes) -> Assembled:
+    """Build a graph; all obstacles are written into ``notes``.
 
     Raises
     ------
@@ -79,6 +99,7 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
         if layer.class_name == "InputLayer" and not layer.calls:
             value = Value(named.get(layer.name, layer.name), _input_shape(layer, model.source))
             inputs[layer.name] = Input(value.name, value.shape)
+            assembly.shapes[value.name] = value.shape
             values[TensorRef(layer.name)] = value
             continue
         if not layer.calls:
@@ -88,7 +109,7 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
         for place, value in enumerate(_build(call, layer, notes, model.source)):
             values[TensorRef(layer.name, number, place)] = value
     if any(obstacle.switch is None for obstacle in notes.obstacles):
-        return None, set()
+        return Assembled(None, assembly.nodes, assembly.shapes, assembly.layout_nodes)
     for name, reader in readers.items():
         if unused := reader.unused():
             raise KerasFileError(f"{model.source}: layer {name!r} does not use its weight {unused[0].name!r}")
@@ -104,9 +125,10 @@ def assemble(model: KerasModel, notes: Notes) -> tuple[Graph | None, set[str]]:
             )
         outputs.append(Output(name, end.name))
     try:
-        return Graph([inputs[ref.layer] for ref in model.inputs], assembly.nodes, outputs), assembly.layout_nodes
+        graph = Graph([inputs[ref.layer] for ref in model.inputs], assembly.nodes, outputs)
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{model.source}: {error}") from None
+    return Assembled(graph, assembly.nodes, assembly.shapes, assembly.layout_nodes)
 
 
 def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence[Value]:
@@ -136,8 +158,10 @@ def _why_unknown(layer: Layer) -> str:
     if layer.package == "ops":
         return "an operation on tensors, not a layer"
     if "function" in layer.config:
-        return "Python code in the file, which is never run"
-    return f"a class of {layer.package}, not of Keras" if layer.package else "a class that KeyDNN does not know"
+        return "Python code in the file, which is never run; save the model with layers in its place"
+    if layer.package:
+        return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
+    return "a class that KeyDNN does not know"
 
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:

@@ -137,7 +137,7 @@ def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
     if version < (3,):
         return False
     if "module" in entry:
-        return not str(entry["module"]).endswith(".layers") and ".layers." not in str(entry["module"])
+        return "ops" in str(entry["module"]).split(".")
     return not {"trainable", "dtype"} & set(entry["config"])
 
 
