@@ -21,10 +21,12 @@ MODELS, WILD = DATA / "models", DATA / "wild"
 NAMES = ("ad01", "pretrainedResnet", "vww_96")
 # Files of strangers that convert and give their reference's numbers; none of them may be lost again.
 OPENED = {
-    "0fdda672f8d6", "16ccaa36b821", "2111e8110a5e", "25eb9e9cb285", "37a558770152", "37da605becd9", "3ae0454704a4",
-    "45ff76027b74", "4a53ed73c07e", "4efc903be133", "54c920d8db11", "57f12d6a9baa", "5a839ba7f08c", "654bc7d180a2",
-    "6f401f15630c", "7709ebe06d82", "8748ce225e91", "95e021340fd0", "97eeb3dc6691", "9e2f0e13643e", "afd93239f7d1",
-    "b9e700e97e4c", "c384ea5c36c9", "deea31e39da0", "e28a04cc2b51", "1787636d1e49",
+    "09070d56f559", "0fdda672f8d6", "16ccaa36b821", "1787636d1e49", "2111e8110a5e", "25eb9e9cb285", "37a558770152",
+    "37da605becd9", "3ae0454704a4", "3da9c906a661", "452ad561519b", "45ff76027b74", "4a53ed73c07e", "4efc903be133",
+    "54c920d8db11", "57f12d6a9baa", "5962b8e7b3a6", "5a839ba7f08c", "654bc7d180a2", "680cd3d86d4f", "6f401f15630c",
+    "7709ebe06d82", "8748ce225e91", "940481b4a44c", "95e021340fd0", "97eeb3dc6691", "9e2f0e13643e", "afd93239f7d1",
+    "b9e700e97e4c", "be98fff3ca6d", "c384ea5c36c9", "c7972b74b5db", "deea31e39da0", "e08c6e5f217a", "e28a04cc2b51",
+    "f24e8b09e08c", "f256297225ab",
 }  # fmt: skip
 # Written with data_format="channels_last", the only one that these three files have.
 SPATIAL = {"Conv2D", "DepthwiseConv2D", "AveragePooling2D", "ZeroPadding2D", "GlobalAveragePooling2D", "MaxPooling2D"}

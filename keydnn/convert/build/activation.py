@@ -77,16 +77,22 @@ OLD_FUNCTIONS: Mapping[str, tuple[tuple[int, ...], Callable[[], Module]]] = {
 }
 
 
-@builds("Activation")
-def activation(call: LayerCall) -> Value:
-    """A function by name; ``linear`` is left out."""
-    name = activation_name(call.option("activation"))
+def function_of(call: LayerCall, key: str, default: str = "linear") -> Module | None:
+    """Give the module of an activation function that an option names; None for ``linear`` and what is refused."""
+    name = activation_name(call.option(key, default))
     before, old = OLD_FUNCTIONS.get(name, ((), None))
     function = old if old and call.version < before else FUNCTIONS.get(name)
     if function is None and name != "linear":
-        call.refuse("activation", "a function that KeyDNN does not know")
+        call.refuse(key, "a function that KeyDNN does not know")
+    return function() if function else None
+
+
+@builds("Activation")
+def activation(call: LayerCall) -> Value:
+    """A function by name; ``linear`` is left out."""
+    function = function_of(call, "activation")
     x = call.input()
-    return call.emit(function(), x) if function else call.identity(x)
+    return call.emit(function, x) if function else call.identity(x)
 
 
 @builds("ReLU", "ops>ReLU")

@@ -169,7 +169,15 @@ class LayerCall:
 
     def tensor(self, name: str, place: int | None = None) -> Value | None:
         """Give an argument of this call that is one tensor; a constant becomes a module, None stays None."""
-        value = self._taken(name, place, None)
+        return self._as_value(name, self._taken(name, place, None))
+
+    def tensors(self, name: str, place: int | None = None) -> list[Value]:
+        """Give an argument of this call that is one tensor or a list of them, as :meth:`tensor` does."""
+        given = self._taken(name, place, None)
+        items = given if isinstance(given, (list, tuple)) else [given]
+        return [value for item in items if (value := self._as_value(name, item)) is not None]
+
+    def _as_value(self, name: str, value: Any) -> Value | None:
         if value is None:
             return None
         if isinstance(value, TensorRef):

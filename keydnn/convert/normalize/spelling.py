@@ -24,6 +24,12 @@ CLASSES = {
     "GlobalAvgPool2D": "GlobalAveragePooling2D",
     "GlobalMaxPool1D": "GlobalMaxPooling1D",
     "GlobalMaxPool2D": "GlobalMaxPooling2D",
+    "LSTMV1": "LSTM",
+    "LSTMV2": "LSTM",
+    "UnifiedLSTM": "LSTM",
+    "GRUV1": "GRU",
+    "GRUV2": "GRU",
+    "UnifiedGRU": "GRU",
 }
 OPTIONS = {("LeakyReLU", "alpha"): "negative_slope", ("Reshape", "newshape"): "target_shape"}
 

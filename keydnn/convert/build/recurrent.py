@@ -1,0 +1,150 @@
+"""LSTM, GRU, SimpleRNN, and the classes of Keras 2 that run on cuDNN alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keydnn.convert.build.activation import function_of
+from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.registry import builds
+from keydnn.errors import ShapeError
+from keydnn.modules.activation import Elementwise, Identity
+from keydnn.modules.base import Array, shape_text
+from keydnn.modules.recurrent import GRU, LSTM, Function, Recurrent, SimpleRNN, Steps, described
+
+# Of training, of how Keras computes, and of how weights begin.
+WITHOUT_EFFECT = ("dropout", "recurrent_dropout", "implementation", "use_cudnn", "unit_forget_bias")
+GRU_ORDER = (1, 0, 2)  # Keras' z, r, h as r, z, n
+
+
+@builds("LSTM")
+def lstm(call: LayerCall) -> Sequence[Value]:
+    """Gates i, f, c, o, as PyTorch's i, f, g, o."""
+    return _emit(call, LSTM, _options(call) | _plain_options(call) | _functions(call))
+
+
+@builds("GRU")
+def gru(call: LayerCall) -> Sequence[Value]:
+    """Gates z, r, h; the bias is (3u,), or (2, 3u) with ``reset_after``."""
+    options = _options(call) | _plain_options(call) | _functions(call)
+    options["reset_after"] = call.boolean("reset_after", call.version >= (3,))
+    return _emit(call, GRU, options, GRU_ORDER)
+
+
+@builds("SimpleRNN")
+def simple_rnn(call: LayerCall) -> Sequence[Value]:
+    """One product each of the input and of the state."""
+    options = _options(call) | _plain_options(call)
+    return _emit(call, SimpleRNN, options | {"activation": _function(call, "activation", "tanh")})
+
+
+@builds("CuDNNLSTM")
+def cudnn_lstm(call: LayerCall) -> Sequence[Value]:
+    """LSTM with its usual functions; kernels are stored gate by gate as PyTorch has them, biases twice."""
+    return _emit(call, LSTM, _options(call))
+
+
+@builds("CuDNNGRU")
+def cudnn_gru(call: LayerCall) -> Sequence[Value]:
+    """GRU with its usual functions; kernels are stored gate by gate as PyTorch has them."""
+    return _emit(call, GRU, _options(call), GRU_ORDER)
+
+
+def _options(call: LayerCall) -> dict[str, Any]:
+    """Read the options that all classes have."""
+    call.ignore(*WITHOUT_EFFECT)
+    call.require("time_major", False)
+    call.require("stateful", False)
+    return {
+        "hidden_size": call.integer("units"),
+        "return_sequences": call.boolean("return_sequences", False),
+        "return_state": call.boolean("return_state", False),
+        "go_backwards": call.boolean("go_backwards", False),
+    }
+
+
+def _plain_options(call: LayerCall) -> dict[str, Any]:
+    """Read the options of the classes that do not need cuDNN."""
+    zeros = call.boolean("zero_output_for_mask", False)
+    # Unrolled, Keras sets outputs to zero by the mask in its own order, whatever the order of the outputs.
+    in_two_orders = zeros and call.boolean("go_backwards", False) and call.boolean("return_sequences", False)
+    if call.boolean("unroll", False) and in_two_orders:
+        call.refuse("unroll", "not together with zero_output_for_mask, go_backwards and return_sequences")
+    return {"use_bias": call.boolean("use_bias", True), "zero_output_for_mask": zeros}
+
+
+def _functions(call: LayerCall) -> dict[str, Function]:
+    """Read both activation functions; the gates' was hard_sigmoid up to Keras 2.2."""
+    gates = "hard_sigmoid" if call.version < (2, 3) else "sigmoid"
+    return {
+        "activation": _function(call, "activation", "tanh"),
+        "recurrent_activation": _function(call, "recurrent_activation", gates),
+    }
+
+
+def _function(call: LayerCall, key: str, default: str) -> Function:
+    """Read an activation function as the modules name it."""
+    function = function_of(call, key, default) or Identity()
+    if not isinstance(function, Elementwise):
+        call.refuse(key, "only functions of one element")
+        return "Identity"
+    return described(function)
+
+
+def _emit(call: LayerCall, kind: type[Recurrent], options: dict[str, Any], order: Sequence[int] = ()) -> list[Value]:
+    """Take mask, inputs and weights, and emit the layer; its outputs are the sequence (or last step) and the states."""
+    mask = call.mask()
+    states = call.tensors("initial_state")
+    x, *more = call.inputs()
+    states = [*more, *states]
+    count = kind.state_count
+    if len(x.shape) != 3:
+        raise ShapeError(f"takes sequences (N, T, features), got {shape_text(x.shape)}")
+    if len(states) not in (0, count):
+        call.obstacle(f"with {len(states)} initial states", f"{len(states)} initial states, where {count} are expected")
+        call.stop()
+    if mask is not None and call.class_name.startswith("CuDNN"):
+        call.obstacle("with a mask", "a mask, which cuDNN does not know")
+        call.stop()
+    options |= {"input_size": call.size(x, 2), "has_mask": mask is not None, "has_state": bool(states)}
+    shell = kind(**options)
+    module = shell.with_tensors(_weights(call, shell, order or range(kind.gates)))
+    inputs = [x, *([mask] if mask else []), *states]
+    passed = mask if shell.return_sequences else None
+    if not shell.return_state:
+        return [dataclasses.replace(call.emit(module, *inputs), mask=passed)]
+    whole = call.emit(module, *inputs, part="whole")
+    steps = Steps(0, -count) if shell.return_sequences else Steps(0)
+    parts = [call.emit(Steps(place - count), whole, part=name) for place, name in zip(range(count), "hc", strict=False)]
+    return [dataclasses.replace(call.emit(steps, whole), mask=passed), *parts]
+
+
+def _weights(call: LayerCall, module: Recurrent, order: Sequence[int]) -> dict[str, Array]:
+    """Read the weights, gate by gate in the order given."""
+    gates, size = module.gates, module.hidden_size
+    is_cudnn, two = call.class_name.startswith("CuDNN"), getattr(module, "reset_after", False)
+    bias_shape = (2 * gates * size,) if is_cudnn else (2, gates * size) if two else (gates * size,)
+    kernel, recurrent, *bias = call.weights(
+        kernel=(module.input_size, gates * size),
+        recurrent_kernel=(size, gates * size),
+        bias=bias_shape if module.use_bias else None,
+    )
+
+    def blocks(array: Array) -> list[Array]:
+        """Give the gates' parts of the last axis."""
+        parts = np.split(array, gates, axis=-1)
+        return [parts[gate] for gate in order]
+
+    inward = [part.reshape(size, -1) if is_cudnn else part.T for part in blocks(kernel)]
+    own = [part if is_cudnn else part.T for part in blocks(recurrent)]
+    weights = {"weight_ih": np.concatenate(inward), "weight_hh": np.concatenate(own)}
+    if bias:
+        rows = [np.concatenate(blocks(row)) for row in bias[0].reshape(-1, gates * size)]
+        if two:
+            weights["bias_hh"] = rows.pop()
+        weights["bias_ih"] = np.sum(rows, axis=0)
+    return weights
