@@ -23,17 +23,19 @@ def convert(
     channels_last: Literal["", "transpose"] = "",
     weights: Literal["inline", "sidecar"] = "inline",
     report: Path | None = None,
+    architecture: Path | None = None,
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
 
     Args:
-        src: the .h5, .hdf5 or .keras file
+        src: the .h5, .hdf5 or .keras file, or a file of weights only
         dst: the checkpoint to write, e.g. model.json
         strict: refuse every rewrite that is not allowed by name; --nostrict allows both of the next
         allow_non_linear_activation: allow Dense(..., activation="relu") and its like
         channels_last: "transpose" allows data_format="channels_last"
         weights: "inline" (base64 in the JSON) or "sidecar" (model.safetensors beside it)
         report: write what became of each layer into this .md or .json file
+        architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
     """
     from keydnn.atomic import replace_file
     from keydnn.convert import Options
@@ -44,14 +46,15 @@ def convert(
 
     if report is not None and report.suffix not in (".md", ".json"):
         raise UsageError(f"--report {report}: give a name that ends in .md or .json")
-    _refuse_same(dst=dst, src=src)
-    _refuse_same(report=report, src=src, dst=dst)
+    _refuse_same(dst=dst, src=src, architecture=architecture)
+    _refuse_same(report=report, src=src, dst=dst, architecture=architecture)
     conversion = convert_file(
         src,
         Options(
             allow_non_linear_activation=allow_non_linear_activation or not strict,
             channels_last=channels_last == "transpose" or not strict,
         ),
+        architecture,
     )
     graph = conversion.require_graph()
     Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
@@ -159,40 +162,54 @@ def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], top: in
         print(f"  ... {len(array) - most} more examples; --output keeps them all")
 
 
-def inspect(file: Path, plan: bool = False, batch_size: int | None = None, threads: int | None = None) -> None:
+def inspect(
+    file: Path,
+    plan: bool = False,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    architecture: Path | None = None,
+) -> None:
     """Show what a Keras file or a checkpoint holds: layers, shapes, parameters, and all that would be rejected.
 
     Args:
-        file: a .h5, .hdf5 or .keras file, or a checkpoint
+        file: a .h5, .hdf5 or .keras file, a file of weights only, or a checkpoint
         plan: show what predict makes of it: what is computed together, by which algorithm
         batch_size: examples computed at once, with --plan; 1 unless given
         threads: number of threads, with --plan; all that there can be unless given
+        architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
     """
     if plan:
-        _show_plan(file, 1 if batch_size is None else batch_size, threads)
+        _show_plan(file, 1 if batch_size is None else batch_size, threads, architecture)
         return
     if batch_size is not None or threads is not None:
         raise UsageError("--batch-size and --threads go with --plan")
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
+    from keydnn.errors import MissingArchitectureError
     from keydnn.model import load
-    from keydnn.report.conversion import inspection_table
+    from keydnn.report.conversion import arrays_table, inspection_table
 
     if _starts_like_json(file):
         loaded = load(file)
         print(loaded.summary())
         return
-    conversion = convert_file(file, Options())
+    try:
+        conversion = convert_file(file, Options(), architecture)
+    except MissingArchitectureError as error:
+        print(arrays_table(file.name, error.arrays))
+        print(f"{file}: weights only; keydnn convert --src {file} --dst model.json --architecture architecture.json")
+        return
     print(inspection_table(conversion))
     if conversion.graph is None:
         print(f"{file}: cannot be converted; the table says what stands in the way")
         return
     flags = sorted({obstacle.flag for obstacle in conversion.obstacles if obstacle.flag})
     needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
-    print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{' --nostrict' if flags else ''}")
+    more = f"{f' --architecture {architecture}' if architecture else ''}{' --nostrict' if flags else ''}"
+    print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{more}")
 
 
-def _show_plan(file: Path, batch_size: int, threads: int | None) -> None:
+def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
     """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
     from keydnn.model import from_keras, load
     from keydnn.plan import Program
@@ -202,16 +219,18 @@ def _show_plan(file: Path, batch_size: int, threads: int | None) -> None:
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
     _prepare(threads)
-    model = load(file) if _starts_like_json(file) else from_keras(file, strict=False)
+    model = load(file) if _starts_like_json(file) else from_keras(file, strict=False, architecture=architecture)
     program = Program(model.graph)
     bound = program.bind(input_sizes(model.graph, batch_size))
     print(plan_table(f"{model.name}, batch {batch_size}", program, bound))
 
 
 def _starts_like_json(file: Path) -> bool:
+    """Tell a checkpoint from a Keras file; the index of sharded weights is JSON too."""
     try:
         with file.open("rb") as opened:
-            return opened.read(64).lstrip().startswith(b"{")
+            head = opened.read(4096).lstrip()
+            return head.startswith(b"{") and b'"weight_map"' not in head
     except (OSError, ValueError):
         return False  # the reader says what is wrong
 

@@ -5,6 +5,7 @@
     KeyDNNError
     ├── KerasInteropError          a Keras model that cannot be imported; lists every obstacle
     │   ├── KerasFileError         the file is damaged, hostile, or no Keras file at all
+    │   ├── MissingArchitectureError   a file with weights only; lists its arrays
     │   └── MissingWeightsError    a module lacks a weight (also a ValueError)
     ├── CheckpointError            a JSON checkpoint or its sidecar that cannot be read or written
     ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
@@ -96,6 +97,38 @@ class KerasInteropError(KeyDNNError):
 
 class KerasFileError(KerasInteropError):
     """A file that is not what a Keras reader may trust: damaged, hostile, or not a Keras file."""
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array that a file without an architecture has: its name or path there, its shape, NumPy's name of its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class MissingArchitectureError(KerasInteropError):
+    """A file with weights only: what they belong to, it does not say.
+
+    Attributes
+    ----------
+    arrays
+        What the file has.
+    """
+
+    SHOWN = 40
+
+    def __init__(self, source: str, arrays: Sequence[StoredArray]) -> None:
+        self.arrays = tuple(arrays)
+        lines = [
+            f"{source}: weights without an architecture ({len(arrays)} arrays): give it with --architecture model.json "
+            '(architecture="model.json"), the text that Keras\' model.to_json() gives'
+        ]
+        lines += [f"  {array.name}  {array.shape}  {array.dtype}" for array in arrays[: self.SHOWN]]
+        if len(arrays) > self.SHOWN:
+            lines.append(f"  ... {len(arrays) - self.SHOWN} more; keydnn inspect lists them")
+        super().__init__("\n".join(lines))
 
 
 class MissingWeightsError(KerasInteropError, ValueError):

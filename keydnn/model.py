@@ -18,7 +18,7 @@ from keydnn.progress import show_compiling
 from keydnn.report.tables import graph_table
 
 if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint must not
-    from keydnn.convert import Conversion, Source
+    from keydnn.convert import Conversion, Given, Source
 
 Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
 Result = Array | list[Array] | dict[str, Array]
@@ -234,13 +234,15 @@ def from_keras(
     strict: bool = True,
     allow_non_linear_activation: bool = False,
     channels_last: Literal["transpose"] | None = None,
+    architecture: Given | None = None,
 ) -> Model:
     """Import a Keras model, without Keras.
 
     Parameters
     ----------
     source
-        Path of a ``.h5``, ``.hdf5`` or ``.keras`` file; or a live ``keras.Model``, if the caller has Keras.
+        Path of a ``.h5``, ``.hdf5`` or ``.keras`` file, a ``.keras`` folder, or a file of weights only (``.h5``,
+        ``.weights.h5``, ``.weights.json``); or a live ``keras.Model``, if the caller has Keras.
     strict
         If False, both switches below are on.  They change the form only; ``model.source["rewrites"]`` lists what was
         done, and where a float16 or float64 model is computed in float32.
@@ -249,6 +251,9 @@ def from_keras(
     channels_last
         ``"transpose"`` allows ``data_format="channels_last"``: the model keeps its input and output shapes, is computed
         with channels first, and has explicit Permute modules where the layout changes.
+    architecture
+        What a file of weights only belongs to: the path of a JSON file that Keras' ``model.to_json()`` gave (or the
+        ``config.json`` of a ``.keras``), or the text itself.
 
     Returns
     -------
@@ -260,6 +265,8 @@ def from_keras(
         The model cannot be imported as asked; the message and ``.obstacles`` list everything that stands in the way.
     KerasFileError
         The file is damaged or no Keras file.
+    MissingArchitectureError
+        The file has weights only, and no architecture is given; ``.arrays`` lists what it has.
     MissingWeightsError
         A weight is missing.
     """
@@ -271,7 +278,7 @@ def from_keras(
         allow_non_linear_activation=allow_non_linear_activation or not strict,
         channels_last=channels_last == "transpose" or not strict,
     )
-    conversion = convert(source, options)
+    conversion = convert(source, options, architecture)
     return Model(conversion.require_graph(), name=conversion.name, source=source_record(conversion))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from keydnn.convert.build import BUILDERS, assemble
@@ -12,13 +14,13 @@ from keydnn.convert.build.assemble import Assembled
 from keydnn.convert.layout import move_permutes
 from keydnn.convert.normalize import normalize
 from keydnn.convert.normalize.notes import Notes, Options, Rewrite
-from keydnn.convert.read import Source, open_keras
+from keydnn.convert.read import Given, Source, open_keras
 from keydnn.convert.read.record import KerasModel
 from keydnn.errors import KerasInteropError, MissingWeightsError, Obstacle
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Shape
 
-__all__ = ["BUILDERS", "Conversion", "Options", "Rewrite", "Source", "convert"]
+__all__ = ["BUILDERS", "Conversion", "Given", "Options", "Rewrite", "Source", "convert"]
 
 
 class FoundLayer(NamedTuple):
@@ -68,11 +70,13 @@ class Conversion:
         return self.graph
 
 
-def convert(source: Source, options: Options) -> Conversion:
-    """Convert a Keras file or live model.
+def convert(source: Source, options: Options, architecture: Given | None = None) -> Conversion:
+    """Convert a Keras file or live model; ``architecture`` goes with a file of weights only.
 
     Raises
     ------
+    MissingArchitectureError
+        The file has weights only, and no architecture is given.
     KerasFileError
         The file cannot be trusted or read.
     MissingWeightsError
@@ -80,13 +84,17 @@ def convert(source: Source, options: Options) -> Conversion:
     """
     fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
     notes = Notes(options, fused)
-    with open_keras(source) as model:
-        flat = normalize(model, notes)
-        try:
+    try:
+        with open_keras(source, architecture) as model:
+            flat = normalize(model, notes)
             assembled = assemble(flat, notes)
-        except MissingWeightsError as error:
-            raise MissingWeightsError(f"{error} in {model.source}") from None
+    except MissingWeightsError as error:
+        raise MissingWeightsError(f"{error} in {_called(source)}") from None
     return _conversion(model, flat, assembled, notes)
+
+
+def _called(source: Source) -> str:
+    return Path(source).name if isinstance(source, (str, os.PathLike)) else "the model"
 
 
 def _conversion(model: KerasModel, flat: KerasModel, assembled: Assembled, notes: Notes) -> Conversion:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keydnn.convert import Conversion
-from keydnn.errors import Obstacle
+from keydnn.errors import Obstacle, StoredArray
 from keydnn.graph import Graph
 from keydnn.modules.base import shape_text
 from keydnn.report.tables import parameter_count, short, table_text
@@ -83,6 +84,18 @@ def _node_cells(node: Mapping[str, Any]) -> tuple[str, ...]:
 def _table(head: tuple[str, ...], rows: Any) -> list[str]:
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *cells)]
+
+
+def arrays_table(source: str, arrays: Sequence[StoredArray]) -> str:
+    """Give the table of ``keydnn inspect`` for a file of weights only."""
+    rows = [(array.name, str(array.shape), array.dtype) for array in arrays]
+    numbers = sum(math.prod(array.shape) for array in arrays)
+    return table_text(
+        f"{source}: weights without an architecture",
+        [("array", "left"), ("shape", "left"), ("type", "left")],
+        rows,
+        f"{len(arrays)} arrays, {numbers:,} numbers; missing: the architecture, which Keras' model.to_json() gives",
+    )
 
 
 def inspection_table(conversion: Conversion) -> str:

@@ -165,11 +165,11 @@ def test_missing_files_folders_and_odd_objects(tmp_path):
         from_keras(3)
 
 
-def test_weights_without_architecture_say_so(tmp_path):
+def test_an_hdf5_file_without_weights_is_not_of_keras(tmp_path):
     path = tmp_path / "w.h5"
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = np.array([b"d"])
-    with pytest.raises(KerasInteropError, match="weights without an architecture"):
+    with pytest.raises(KerasFileError, match="no model_config and no weights"):
         from_keras(path)
 
 

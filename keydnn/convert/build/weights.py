@@ -11,7 +11,7 @@ from keydnn.convert.read.record import Layer, StoredTensor
 from keydnn.errors import KerasFileError, MissingWeightsError
 from keydnn.modules.base import Array
 
-FLOATS = {"float16", "float32", "float64"}
+FLOATS = {"bfloat16", "float16", "float32", "float64"}
 # Names that a weight has had; the first is the one builders ask for.
 ALIASES = {
     "depthwise_kernel": ("depthwise_kernel", "kernel"),

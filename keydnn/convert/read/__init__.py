@@ -2,90 +2,92 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keydnn.convert.read.architecture import model_from, parse_config, parse_version
-from keydnn.convert.read.archive import open_archive
+from keydnn.convert.read.archive import open_archive, open_folder
+from keydnn.convert.read.document import Architecture, Given, architecture_in, parse_config, read_architecture
 from keydnn.convert.read.h5 import H5File, open_h5
+from keydnn.convert.read.kinds import kind_of
+from keydnn.convert.read.legacy import attach_legacy
 from keydnn.convert.read.live import read_live
 from keydnn.convert.read.record import KerasModel
-from keydnn.convert.read.weights import attach_legacy
-from keydnn.errors import KerasFileError, KerasInteropError
+from keydnn.convert.read.shards import Shards, open_shards
+from keydnn.convert.read.v3 import LISTS, attach_v3
+from keydnn.errors import KerasFileError, MissingArchitectureError, ParameterError, StoredArray
+
+__all__ = ["Given", "Source", "open_keras"]
 
 Source = str | os.PathLike[str] | Any  # a path, or a live keras.Model
 
-# What the first bytes say a file is, whatever its name ends in.
-MAGIC = {
-    b"\x89HDF\r\n\x1a\n": "hdf5",
-    b"PK\x03\x04": "zip",
-    b"version https://git-lfs": "a git-lfs pointer, not the file itself; run git lfs pull",
-    b"\x93NUMPY": "a NumPy array",
-    b"\x80": "a pickle, perhaps of PyTorch or joblib; KeyDNN never unpickles",
-    b"{": "JSON: an architecture without weights, or a KeyDNN checkpoint (keydnn run, keydnn inspect)",
-    b"TFL3": "a TensorFlow Lite model",
-}
-
 
 @contextmanager
-def open_keras(source: Source) -> Iterator[KerasModel]:
+def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasModel]:
     """Open a Keras model; its weights can be read while it is open.
 
     Parameters
     ----------
     source
-        Path of an HDF5 file (``.h5``, ``.hdf5``) or a ``.keras`` archive, told by the first bytes; or a live
-        ``keras.Model``.
+        Path of an HDF5 file (``.h5``, ``.hdf5``), a ``.keras`` archive or folder or the index of sharded weights
+        (``.weights.json``), told by what it holds; or a live ``keras.Model``.
+    given
+        The architecture of a file with weights only: path of a JSON file, or its text.  It comes before one in the
+        file.
 
     Raises
     ------
+    MissingArchitectureError
+        The file has weights only, and no architecture is given.
     KerasFileError
         The file is missing, damaged, or no Keras file.
     KerasInteropError
         The file holds what KeyDNN cannot import.
     """
     if not isinstance(source, (str, os.PathLike)):
+        if given is not None:
+            raise ParameterError("an architecture goes with a file of weights, not with a live model")
         yield read_live(source)
         return
     path = Path(source)
-    kind = _kind(path)
+    kind = kind_of(path)
+    architecture = None if given is None else read_architecture(given)
     if kind == "zip":
-        with open_archive(path) as model:
+        with open_archive(path, architecture) as model:
             yield model
+    elif kind == "folder":
+        with open_folder(path, architecture) as model:
+            yield model
+    elif kind == "shards":
+        with open_shards(path) as shards:
+            if architecture is None:
+                raise _without_architecture(shards, path.name)
+            yield attach_v3(architecture.model(path.name), shards)
     else:
         with open_h5(str(path), path.name) as file:
-            yield _read_h5(file, path.name)
+            yield _read_h5(file, path.name, architecture)
 
 
-def _kind(path: Path) -> str:
-    try:
-        if path.is_dir():
-            raise KerasFileError(f"{path}: a folder; give a .h5 or .keras file")
-        with path.open("rb") as file:
-            head = file.read(32)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise KerasFileError(f"{path}: cannot be read: {reason}") from None
-    for magic, kind in MAGIC.items():
-        if head.startswith(magic):
-            if kind in ("hdf5", "zip"):
-                return kind
-            raise KerasFileError(f"{path}: no Keras file, but {kind}")
-    raise KerasFileError(f"{path}: {'an empty file' if not head else 'neither HDF5 nor a .keras archive'}")
-
-
-def _read_h5(file: H5File, source: str) -> KerasModel:
+def _read_h5(file: H5File, source: str, given: Architecture | None) -> KerasModel:
     text = file.attribute("", "model_config")
-    if text is None:
-        if file.attribute("", "layer_names") is not None or file.names("layers"):
-            raise KerasInteropError(f"{source}: weights without an architecture: save the whole model, not its weights")
-        raise KerasFileError(f"{source}: an HDF5 file, but not of Keras: it has no model_config")
-    config = parse_config(str(text), f"model_config of {source}")
-    version = file.attribute("model_weights", "keras_version") or file.attribute("", "keras_version")
-    backend = file.attribute("model_weights", "backend") or file.attribute("", "backend")
-    model = dataclasses.replace(model_from(config, parse_version(version), source), backend=str(backend or ""))
-    return attach_legacy(model, file, "model_weights")
+    root = "model_weights" if "model_weights" in file.names("") else ""
+    version = file.attribute(root, "keras_version") or file.attribute("", "keras_version")
+    backend = file.attribute(root, "backend") or file.attribute("", "backend")
+    architecture = given
+    if architecture is None:
+        if text is None:
+            raise _without_architecture(file, source)
+        architecture = architecture_in(parse_config(str(text), f"model_config of {source}"), version)
+    model = architecture.model(source, version, backend)
+    if text is None and file.names_attribute(root, "layer_names") is None and set(LISTS) & set(file.names("")):
+        return attach_v3(model, file)
+    return attach_legacy(model, file, root, by_order=given is not None)
+
+
+def _without_architecture(file: H5File | Shards, source: str) -> KerasFileError | MissingArchitectureError:
+    arrays = [StoredArray(tensor.name, tensor.shape, tensor.dtype) for tensor in file.arrays()]
+    if not arrays:
+        return KerasFileError(f"{source}: an HDF5 file, but not of Keras: it has no model_config and no weights")
+    return MissingArchitectureError(source, arrays)

@@ -14,34 +14,14 @@ from typing import Any
 from keydnn.convert.read.nodes import call_of, counted_from_0, is_keras3, structure_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
-from keydnn.strict_json import Json, clip, parse
+from keydnn.strict_json import Json
 
 MODEL_CLASSES = {"Sequential", "Functional", "Model"}
 PARTS = ("layer", "forward_layer", "backward_layer", "cell")  # keys of configurations under which wrappers hold a layer
 OWN_PACKAGES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 
 
-def parse_config(raw: bytes | str, where: str) -> Json:
-    """Parse one of Keras' JSON documents; KerasFileError, naming the place, for whatever is wrong with it."""
-
-    def refuse(path: str, problem: str) -> KerasFileError:
-        return KerasFileError(f"{where}{f', {clip(path, 200)}' if path else ''}: {problem}")
-
-    return parse(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"), refuse)
-
-
-def parse_version(text: object) -> tuple[int, ...]:
-    """Give ``"2.2.4-tf"`` as (2, 2, 4); files without a version are Keras 1's, other words ("nightly") the newest's."""
-    numbers: list[int] = []
-    for part in str(text or "1").split(".")[:3]:
-        digits = part.partition("-")[0]
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 4):
-            break
-        numbers.append(int(digits))
-    return tuple(numbers) or (3,)
-
-
-def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasModel:
+def model_from(config: Json, version: tuple[int, ...], source: str, backend: str = "") -> KerasModel:
     """Give the model that a ``{"class_name": ..., "config": ...}`` object describes.
 
     Raises
@@ -52,7 +32,7 @@ def model_from(config: Json, version: tuple[int, ...], source: str) -> KerasMode
         The configuration has not the structure that Keras writes.
     """
     try:
-        return _model(config, version, source)
+        return dataclasses.replace(_model(config, version, source), backend=backend)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise KerasFileError(
             f"{source}: not a configuration that Keras writes: {type(error).__name__} {error}"

@@ -1,4 +1,4 @@
-"""``.keras`` archives: a zip of ``config.json``, ``metadata.json`` and ``model.weights.h5``.
+"""``.keras``: ``config.json``, ``metadata.json`` and ``model.weights.h5``, in a zip archive or in a folder.
 
 Source of the layout: ``keras/src/saving/saving_lib.py``.
 """
@@ -8,24 +8,38 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from keydnn.convert.read.architecture import model_from, parse_config, parse_version
+from keydnn.convert.read.document import MAX_CONFIG, Architecture, architecture_in, parse_config
 from keydnn.convert.read.h5 import MAX_WEIGHTS, open_h5
+from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.record import KerasModel
-from keydnn.convert.read.weights import attach_v3
+from keydnn.convert.read.v3 import attach_v3
 from keydnn.errors import KerasFileError, KerasInteropError
 
-MAX_CONFIG = 16 << 20  # bytes
+WEIGHTS = "model.weights.h5"
 MAX_MEMBERS = 10_000
 MAX_RATIO, RATIO_FROM = 100, 64 << 20  # weights do not compress a hundredfold; small members may hold zeros
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
+class Members(Protocol):
+    """The files of a ``.keras``, by the names that Keras gives them."""
+
+    source: str
+
+    def names(self) -> Collection[str]:
+        """Give the names of all members."""
+
+    def read(self, name: str, most: int) -> bytes:
+        """Read one member; KerasFileError if it is larger than ``most`` bytes or damaged."""
+
+
 @contextmanager
-def open_archive(path: Path) -> Iterator[KerasModel]:
+def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
     """Open a ``.keras`` archive; nothing is unpacked to disk, and members are taken by their exact names only.
 
     Raises
@@ -33,60 +47,114 @@ def open_archive(path: Path) -> Iterator[KerasModel]:
     KerasFileError
         A damaged or hostile archive: duplicate or overlapping members, other compression, wrong sizes or checksums.
     """
-    source = path.name
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(archive, source)
-            config = parse_config(
-                _read(archive, members, "config.json", MAX_CONFIG, source), f"config.json of {source}"
-            )
-            metadata = {}
-            if "metadata.json" in members:
-                raw = _read(archive, members, "metadata.json", MAX_CONFIG, source)
-                metadata = parse_config(raw, f"metadata.json of {source}")
-            if "model.weights.h5" not in members:
-                found = ", ".join(sorted(members)[:8])
-                raise KerasInteropError(f"{source}: no model.weights.h5 in the archive, which holds {found}")
-            weights = _read(archive, members, "model.weights.h5", MAX_WEIGHTS, source)
+            members = ZipMembers(archive, path.name)
+            if "config.json" not in members.names():
+                raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
+            architecture = given or _architecture(members)
+            _require_weights(members)
+            weights = members.read(WEIGHTS, MAX_WEIGHTS)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
-        raise KerasFileError(f"{source}: damaged zip archive: {error}") from None
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    model = model_from(config, parse_version(version or "3"), source)
-    with open_h5(io.BytesIO(weights), f"model.weights.h5 of {source}") as file:
-        yield attach_v3(model, file)
+        raise KerasFileError(f"{path.name}: damaged zip archive: {error}") from None
+    with open_h5(io.BytesIO(weights), f"{WEIGHTS} of {path.name}") as file:
+        yield attach_v3(architecture.model(path.name), file)
 
 
-def _members(archive: zipfile.ZipFile, source: str) -> dict[str, zipfile.ZipInfo]:
-    """Give the members by name, once they are checked."""
-    infos = archive.infolist()
-    if len(infos) > MAX_MEMBERS:
-        raise KerasFileError(f"{source}: {len(infos)} members in the archive, more than {MAX_MEMBERS}")
-    members = {info.filename: info for info in infos}
-    if len(members) != len(infos):
-        raise KerasFileError(f"{source}: two members of the archive have the same name")
-    end = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        if info.compress_type not in METHODS or info.flag_bits & 0x1:
+@contextmanager
+def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
+    """Open a ``.keras`` folder (``keras.saving.save_model(model, folder, zipped=False)``)."""
+    members = FolderMembers(path)
+    architecture = given or _architecture(members)
+    _require_weights(members)
+    with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}") as file:
+        yield attach_v3(architecture.model(path.name), file)
+
+
+def _architecture(members: Members) -> Architecture:
+    """Read the architecture, and the version that the metadata have beside it."""
+    version = None
+    if "metadata.json" in members.names():
+        where = f"metadata.json of {members.source}"
+        metadata = parse_config(members.read("metadata.json", MAX_CONFIG), where)
+        version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    config = parse_config(members.read("config.json", MAX_CONFIG), f"config.json of {members.source}")
+    return architecture_in(config, version or "3")
+
+
+def _require_weights(members: Members) -> None:
+    if WEIGHTS in members.names():
+        return
+    if "model.weights.npz" in members.names():
+        raise KerasInteropError(
+            f"{members.source}: model.weights.npz holds Python pickles, which KeyDNN never reads and Keras cannot load "
+            "either; save the model again, without weights_format"
+        )
+    found = ", ".join(sorted(members.names())[:8])
+    raise KerasInteropError(f"{members.source}: no {WEIGHTS}, only {found}")
+
+
+class FolderMembers:
+    """The files of a ``.keras`` folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.source, self._path = path.name, path
+
+    def names(self) -> Collection[str]:
+        """Give the names of the files right in the folder."""
+        try:
+            return {entry.name for entry in self._path.iterdir()}
+        except OSError as error:
+            raise KerasFileError(f"{self.source}: cannot be read: {error.strerror}") from None
+
+    def read(self, name: str, most: int) -> bytes:
+        """Read a file."""
+        try:
+            with (self._path / name).open("rb") as file:
+                content = file.read(most + 1)
+        except OSError as error:
+            raise KerasFileError(f"{self.source}: {name} cannot be read: {error.strerror}") from None
+        if len(content) > most:
+            raise KerasFileError(f"{self.source}: {name} has more than {most:,} bytes")
+        return content
+
+
+class ZipMembers:
+    """The members of a zip archive, once they are checked."""
+
+    def __init__(self, archive: zipfile.ZipFile, source: str) -> None:
+        self.source, self._archive = source, archive
+        infos = archive.infolist()
+        if len(infos) > MAX_MEMBERS:
+            raise KerasFileError(f"{source}: {len(infos)} members in the archive, more than {MAX_MEMBERS}")
+        self._members = {info.filename: info for info in infos}
+        if len(self._members) != len(infos):
+            raise KerasFileError(f"{source}: two members of the archive have the same name")
+        end = 0
+        for info in sorted(infos, key=lambda info: info.header_offset):
+            if info.compress_type not in METHODS or info.flag_bits & 0x1:
+                raise KerasFileError(
+                    f"{source}: {info.filename!r} is encrypted or compressed in a way that Keras never writes"
+                )
+            if info.header_offset < end:
+                raise KerasFileError(f"{source}: members of the archive overlap")
+            end = info.header_offset + 30 + info.compress_size
+
+    def names(self) -> Collection[str]:
+        """Give the names of all members."""
+        return self._members.keys()
+
+    def read(self, name: str, most: int) -> bytes:
+        """Read one member, whose size is bounded both by what it declares and by what comes out."""
+        info = self._members[name]
+        if info.file_size > most:
+            raise KerasFileError(f"{self.source}: {name} declares {info.file_size:,} bytes, more than {most:,}")
+        if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
             raise KerasFileError(
-                f"{source}: {info.filename!r} is encrypted or compressed in a way that Keras never writes"
+                f"{self.source}: {name} declares {info.file_size:,} bytes, but holds {info.compress_size:,}"
             )
-        if info.header_offset < end:
-            raise KerasFileError(f"{source}: members of the archive overlap")
-        end = info.header_offset + 30 + info.compress_size
-    return members
-
-
-def _read(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int, source: str) -> bytes:
-    """Read one member, whose size is bounded both by what it declares and by what comes out."""
-    info = members.get(name)
-    if info is None:
-        raise KerasFileError(f"{source}: a zip archive, but not of Keras: it has no {name}")
-    if info.file_size > most:
-        raise KerasFileError(f"{source}: {name} declares {info.file_size:,} bytes, more than {most:,}")
-    if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
-        raise KerasFileError(f"{source}: {name} declares {info.file_size:,} bytes, but holds {info.compress_size:,}")
-    with archive.open(info) as member:
-        content = member.read(info.file_size + 1)
-    if len(content) != info.file_size:
-        raise KerasFileError(f"{source}: {name} has not the size that it declares")
-    return content
+        with self._archive.open(info) as member:
+            content = member.read(info.file_size + 1)
+        if len(content) != info.file_size:
+            raise KerasFileError(f"{self.source}: {name} has not the size that it declares")
+        return content

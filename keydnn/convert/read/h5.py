@@ -1,9 +1,7 @@
-"""HDF5 from strangers, and where Keras' HDF5 layouts keep a layer's weights.
+"""HDF5 from strangers.
 
-Only hard links are followed, step by step, each dataset once; datasets whose bytes lie elsewhere (external storage,
-virtual datasets) or need a plugin are refused by their header, before any data is read.
-
-Source of the layouts: ``keras/src/legacy/saving/legacy_h5_format.py`` and ``keras/src/saving/saving_lib.py``.
+Only hard links are followed, step by step, each group and dataset under one name; datasets whose bytes lie elsewhere
+(external storage, virtual datasets) or need a plugin are refused by their header, before any data is read.
 """
 
 from __future__ import annotations
@@ -24,6 +22,8 @@ MAX_ATTRIBUTE = 64 << 20  # bytes; the largest model_config of keras.application
 MAX_WEIGHTS = 4 << 30  # bytes of one tensor
 MAX_RATIO = 1032  # deflate cannot compress further, so a dataset that claims more was never written
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
+BFLOAT16 = np.dtype("V2")  # h5py has no type of its own for it; nothing else that Keras writes is opaque
+NOT_OF_THE_MODEL = ("optimizer", "metrics")  # beginnings of the names of groups that keep the state of training
 
 
 class H5File:
@@ -73,7 +73,10 @@ class H5File:
         """Give the names in a group, in HDF5's order; empty if there is no such group."""
         group = self.find(path)
         with self._guard(path):
-            return list(group) if isinstance(group, h5py.Group) else []
+            if not isinstance(group, h5py.Group):
+                return []
+            self._once(group, path)
+            return list(group)
 
     def attribute(self, path: str, name: str) -> Any:
         """Give an attribute as text, list of texts or number; None if there is none."""
@@ -113,15 +116,32 @@ class H5File:
         with self._guard(path):
             self._check(dataset, path)
             shape = tuple(int(size) for size in dataset.shape)
-            return StoredTensor(name, role, shape, dataset.dtype.name, lambda: self._read(dataset, path), within)
+            dtype = "bfloat16" if dataset.dtype == BFLOAT16 else dataset.dtype.name
+            return StoredTensor(name, role, shape, dtype, lambda: self._read(dataset, path), within)
+
+    def arrays(self, path: str = "") -> list[StoredTensor]:
+        """Give all arrays below a group, but for the state of training."""
+        found = []
+        for name in self.names(path):
+            below = f"{path}/{name}".lstrip("/")
+            if path or not name.startswith(NOT_OF_THE_MODEL):
+                tensor = self.tensor(below, below, None) if isinstance(self.find(below), h5py.Dataset) else None
+                found += self.arrays(below) if tensor is None else [tensor]
+        return found
+
+    def _once(self, found: Any, path: str) -> None:
+        """Refuse what is reached under two names: Keras links nothing twice, and links can form circles."""
+        address = h5py.h5o.get_info(found.id).addr
+        if self._seen.setdefault(address, path) != path:
+            what = "dataset" if isinstance(found, h5py.Dataset) else "group"
+            raise self._fail(f"{path!r} and {self._seen[address]!r} are the same {what} under two names")
 
     def _check(self, dataset: Any, path: str) -> None:
-        address = h5py.h5o.get_info(dataset.id).addr
-        if self._seen.setdefault(address, path) != path:
-            raise self._fail(f"{path!r} and {self._seen[address]!r} are the same dataset under two names")
+        self._once(dataset, path)
         if dataset.is_virtual or dataset.external:
             raise self._fail(f"{path!r} takes its data from another file; KeyDNN reads none")
-        if dataset.shape is None or dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
+        number = dataset.dtype.kind in "fiu" and dataset.dtype.itemsize <= 8
+        if dataset.shape is None or not (number or dataset.dtype == BFLOAT16):
             raise self._fail(f"{path!r} holds no numbers, but {dataset.dtype}")
         settings = dataset.id.get_create_plist()
         for index in range(settings.get_nfilters()):
@@ -138,7 +158,28 @@ class H5File:
 
     def _read(self, dataset: Any, path: str) -> npt.NDArray[np.generic]:
         with self._guard(path):
-            return np.asarray(dataset[()])
+            array = np.asarray(dataset[()])
+            if array.dtype == BFLOAT16:  # the upper half of a float32
+                return (array.view("<u2").astype(np.uint32) << 16).view(np.float32)
+            return array
+
+
+class BackslashFile(H5File):
+    """A file of the v3 layout that Keras 2 wrote on Windows: a group's whole path is the name of one in the root."""
+
+    def find(self, path: str) -> Any:
+        """Give the group or dataset at a path, or None."""
+        group, before, rest = path.partition("/vars")
+        return super().find(group.replace("/", "\\") + before + rest)
+
+    def names(self, path: str) -> list[str]:
+        """Give the names in a group, as if it were in the group that its name says."""
+        if path.endswith("/vars"):
+            return super().names(path)
+        start = f"{path}/".replace("/", "\\") if path else ""
+        inside = [name.removeprefix(start).partition("\\")[0] for name in super().names("") if name.startswith(start)]
+        own = ["vars"] if path and self.find(f"{path}/vars") is not None else []
+        return list(dict.fromkeys([*own, *inside]))
 
 
 def _plain(value: Any) -> Any:
@@ -161,4 +202,6 @@ def open_h5(file: str | BinaryIO, source: str) -> Iterator[H5File]:
         first = (str(error).splitlines() or ["unknown"])[0]
         raise KerasFileError(f"{source}: damaged HDF5 file: {first}") from None
     with opened:
-        yield H5File(opened, source)
+        found = H5File(opened, source)
+        on_windows = any(name.startswith(("layers\\", "_layer_checkpoint_dependencies\\")) for name in found.names(""))
+        yield BackslashFile(opened, source) if on_windows else found

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keydnn.convert.read.architecture import model_from, parse_config, parse_version
+from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.document import parse_config, parse_version
+from keydnn.convert.read.legacy import path_of, role_of
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
-from keydnn.convert.read.weights import path_of, role_of
 from keydnn.errors import KerasInteropError
 
 

@@ -1,0 +1,96 @@
+"""Keras' JSON documents, in a file or beside one: parsed, with the version of Keras that wrote them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.record import KerasModel
+from keydnn.errors import KerasFileError
+from keydnn.strict_json import Json, clip, parse
+
+MAX_CONFIG = 16 << 20  # bytes
+Given = str | os.PathLike[str]  # an architecture beside a weights file: a path, or the JSON text itself
+
+
+def parse_config(raw: bytes | str, where: str) -> Json:
+    """Parse one of Keras' JSON documents; KerasFileError, naming the place, for whatever is wrong with it.
+
+    A document that is nothing but a text is parsed once more: ``json.dump(model.to_json(), file)`` writes such ones.
+    """
+
+    def refuse(path: str, problem: str) -> KerasFileError:
+        return KerasFileError(f"{where}{f', {clip(path, 200)}' if path else ''}: {problem}")
+
+    value = parse(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"), refuse)
+    return parse(value.encode(), refuse) if isinstance(value, str) else value
+
+
+def parse_version(text: object) -> tuple[int, ...]:
+    """Give ``"2.2.4-tf"`` as (2, 2, 4); files without a version are Keras 1's, other words ("nightly") the newest's."""
+    numbers: list[int] = []
+    for part in str(text or "1").split(".")[:3]:
+        digits = part.partition("-")[0]
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 4):
+            break
+        numbers.append(int(digits))
+    return tuple(numbers) or (3,)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An architecture as JSON.
+
+    Attributes
+    ----------
+    config
+        ``{"class_name": ..., "config": ...}``.
+    version
+        Of the Keras that wrote it, where that is known.
+    """
+
+    config: Json
+    version: str | None = None
+
+    def model(self, source: str, weights_version: object = None, backend: object = None) -> KerasModel:
+        """Give the model without weights, by the rules of the version that wrote the architecture, or else the weights.
+
+        Raises
+        ------
+        KerasInteropError, KerasFileError
+            As :func:`model_from`.
+        """
+        version = self.version or weights_version
+        return model_from(self.config, parse_version(version), source, str(backend or self._said("backend") or ""))
+
+    def _said(self, key: str) -> Json:
+        return self.config.get(key) if isinstance(self.config, dict) else None
+
+
+def architecture_in(config: Json, version: object = None) -> Architecture:
+    """Give the architecture that a parsed document holds; its own version counts first.
+
+    Only Keras 3 writes ``module`` without a version (``model.to_json()``, ``config.json``).
+    """
+    said = config.get("keras_version") if isinstance(config, dict) else None
+    newest = "3" if isinstance(config, dict) and "module" in config else None
+    found = said or version or newest
+    return Architecture(config, str(found) if found else None)
+
+
+def read_architecture(given: Given) -> Architecture:
+    """Read an architecture that the caller gives: the path of a JSON file, or its text."""
+    if isinstance(given, str) and given.lstrip().startswith(("{", '"')):
+        return architecture_in(parse_config(given, "the architecture"))
+    path = Path(given)
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise KerasFileError(f"the architecture {path}: cannot be read: {reason}") from None
+    if len(text) > MAX_CONFIG:
+        raise KerasFileError(f"the architecture {path}: more than {MAX_CONFIG >> 20} MiB")
+    return architecture_in(parse_config(text, f"the architecture {path.name}"))

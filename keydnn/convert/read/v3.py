@@ -1,0 +1,136 @@
+"""The v3 layout of weights: ``layers/<class>[_n]/vars/<i>``, in ``.keras`` and in ``.weights.h5`` files.
+
+Keras 3 writes it, and Keras 2 since 2.12.  Source: ``keras/src/saving/saving_lib.py`` and tf-keras' own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
+from keydnn.errors import KerasFileError, MissingWeightsError
+from keydnn.strict_json import Json
+
+RANDOM_STATES = ("seed_generator", "random_generator")
+LISTS = ("layers", "_layer_checkpoint_dependencies")  # of a model's layers; the second until Keras 2.13
+Seen = dict[str, tuple[StoredTensor, ...]]
+
+
+class Store(Protocol):
+    """Groups and datasets by path, in one HDF5 file or several (``shards.py``)."""
+
+    def names(self, path: str) -> list[str]:
+        """Give the names in a group; none if there is no such group."""
+
+    def tensor(self, path: str, name: str, role: str | None, within: tuple[str, ...] = ()) -> StoredTensor | None:
+        """Give the dataset at a path; None if there is none."""
+
+
+def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None = None) -> KerasModel:
+    """Give the model with its weights.
+
+    Groups are counted per class in the order of ``model.layers``; layer names play no part.  A layer that is also part
+    of a nested model is stored where it comes first; tf-keras does not count it again, Keras 3 does.  Which layers are
+    missing from the file shows which ones these are.  Keras up to 2.13 lists layers with weights twice.
+    """
+    seen = {} if seen is None else seen
+    inside = file.names(root)
+    base = next((name for name in LISTS if name in inside), LISTS[0])
+    twice = base != "layers"
+    base = f"{root}/{base}".lstrip("/")
+    present = set(file.names(base))
+    stems = [snake_case(layer.class_name) for layer in model.layers]
+    absent = {stem: n - sum(bool(_is_group(g, stem)) for g in present) for stem, n in Counter(stems).items()}
+    counts: Counter[str] = Counter()
+    known = set()
+    layers = []
+    for layer, stem in zip(model.layers, stems, strict=True):
+        same = _identity(layer)
+        if model.version < (3,) and not twice and same in seen and absent[stem] > 0:
+            absent[stem] -= 1
+            layers.append(dataclasses.replace(layer, weights=seen[same]))
+            continue
+        group = f"{stem}_{counts[stem]}" if counts[stem] else stem
+        counts[stem] += 1
+        known.add(group)
+        path = f"{base}/{group}"
+        if layer.inner is not None:
+            layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path, seen)))
+            weighted = bool(twice and _tensors(file, path))
+        else:
+            weights = _tensors(file, path) if group in present else seen.get(same, ())
+            seen.setdefault(same, weights)
+            parts = _parts(layer, weights, file, path, seen)
+            layers.append(dataclasses.replace(layer, weights=weights, parts=parts))
+            weighted = bool(weights)
+        counts[stem] += twice and weighted
+    left = [group for group in present - known if file.names(f"{base}/{group}/vars")]
+    if left:
+        found = ", ".join(sorted(left)[:5])
+        raise KerasFileError(f"{model.source}: weights of layers that the architecture lacks: {found}")
+    return dataclasses.replace(model, layers=tuple(layers))
+
+
+def _is_group(group: str, stem: str) -> bool:
+    rest = group.removeprefix(stem)
+    return group.startswith(stem) and (not rest or (rest[0] == "_" and rest[1:].isdigit()))
+
+
+def _identity(layer: Layer) -> str:
+    """What two mentions of one layer, inside and outside of a nested model, have in common."""
+
+    def bare(value: Json) -> Json:
+        if isinstance(value, Mapping):
+            return {k: bare(v) for k, v in value.items() if k not in ("shared_object_id", "build_config")}
+        return [bare(item) for item in value] if isinstance(value, list) else value
+
+    return json.dumps([layer.name, layer.class_name, bare(layer.config)], sort_keys=True)
+
+
+def _tensors(file: Store, path: str, within: tuple[str, ...] = ()) -> tuple[StoredTensor, ...]:
+    """Give a layer's own weights and then those of its sub-layers, but for the states of random generators."""
+    tensors = []
+    for index in range(len(file.names(f"{path}/vars"))):
+        tensor = file.tensor(f"{path}/vars/{index}", f"{path}/vars/{index}", None, within)
+        if tensor is None:
+            raise MissingWeightsError(f"No weights found at {path}/vars/{index}, though later ones are there")
+        tensors.append(tensor)
+    for name in file.names(path):
+        if name != "vars" and not name.endswith(RANDOM_STATES):
+            tensors += _tensors(file, f"{path}/{name}", (*within, name))
+    return tuple(tensors)
+
+
+def _parts(layer: Layer, tensors: Sequence[StoredTensor], file: Store, path: str, seen: Seen) -> dict[str, Layer]:
+    """Give the layers inside of a wrapper their weights: by the attribute of the wrapper that holds them."""
+    counts: Counter[str] = Counter()
+    parts = {}
+    for key, part in layer.parts.items():
+        stem = snake_case(part.class_name)
+        names = {"layer": ("layer", "forward_layer")}.get(key, (key,))
+        if key.startswith("cells/"):
+            names = (f"{stem}_{counts[stem]}" if counts[stem] else stem,)
+            counts[stem] += 1
+        own = [(name, tensor) for tensor in tensors for name in names if name in tensor.path]
+        if part.inner is not None:
+            name = next((name for name in names if name in file.names(path)), names[0])
+            parts[key] = dataclasses.replace(part, inner=attach_v3(part.inner, file, f"{path}/{name}", seen))
+            continue
+        weights = tuple(
+            dataclasses.replace(tensor, path=tensor.path[tensor.path.index(name) + 1 :]) for name, tensor in own
+        )
+        below = f"{path}/{own[0][0]}" if own else path
+        parts[key] = dataclasses.replace(part, weights=weights, parts=_parts(part, weights, file, below, seen))
+    return parts
+
+
+def snake_case(name: str) -> str:
+    """Give a class name as Keras writes it into paths (``keras/src/utils/naming.py``)."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
