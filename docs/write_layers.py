@@ -21,7 +21,9 @@ from keydnn.convert.build.registry import Builder
 
 PAGE = Path(__file__).parent / "layers" / "README.md"
 BEGIN, END = "<!-- written by docs/write_layers.py -->\n", "<!-- end -->\n"
-READERS = {"option", "integer", "integers", "number", "boolean", "choice", "require", "channels_last"}
+READERS = {
+    "axes", "boolean", "channels_last", "choice", "integer", "integers", "number", "numbers", "option", "require",
+}  # fmt: skip
 
 
 def options_of(build: Callable[..., Any]) -> dict[str, str]:

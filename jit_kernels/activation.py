@@ -15,6 +15,7 @@ import numpy as np
 from numba import prange
 
 from jit_kernels import _elementary as elementary
+from jit_kernels._broadcast import BLOCK, broadcasting
 from jit_kernels._elementary import HALF, ONE, TWO, ZERO, exact, exp, expm1, log1p_of_share, normal_product
 from jit_kernels._jit import Kernel, kernel
 
@@ -22,10 +23,6 @@ QUARTER, THREE, SIX = np.float32(0.25), np.float32(3), np.float32(6)
 GELU_SCALE, GELU_CUBE = np.float32(math.sqrt(8 / math.pi)), np.float32(0.044715)  # twice sqrt(2 / pi); Hendrycks 2016
 SELU_SCALE = np.float32(1.0507009873554804934193349852946)  # Klambauer et al. 2017
 SELU_ALPHA = np.float32(1.6732632423543772848170429916717)
-
-# Threads share blocks of this many elements, whatever their number: an element's place in its block, and so whether
-# it is computed by vector code or by the loop's remainder, does not depend on how many threads there are.
-BLOCK = 4096
 
 
 def elementwise(name: str, scalar: Callable[..., Any]) -> Kernel:
@@ -71,6 +68,12 @@ def relu(x: Any, max_value: Any, negative_slope: Any, threshold: Any) -> Any:
 def leaky_relu(x: Any, negative_slope: Any, b: Any, c: Any) -> Any:
     """``x`` above 0, ``negative_slope * x`` otherwise."""
     return x if x > ZERO else negative_slope * x
+
+
+@exact
+def prelu(x: Any, slope: Any, same: Any) -> Any:
+    """``x`` above 0, ``slope * x`` otherwise."""
+    return x if x > ZERO else slope * x
 
 
 @exact
@@ -231,6 +234,7 @@ def gelu_tanh(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 relu_f32 = elementwise("relu_f32", relu)
 leaky_relu_f32 = elementwise("leaky_relu_f32", leaky_relu)
+prelu_f32 = broadcasting("prelu_f32", prelu)
 clip_f32 = elementwise("clip_f32", clip)
 hard_sigmoid_f32 = elementwise("hard_sigmoid_f32", hard_sigmoid)
 hard_silu_f32 = elementwise("hard_silu_f32", hard_silu)

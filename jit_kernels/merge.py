@@ -10,9 +10,10 @@ from typing import Any
 
 from numba import prange
 
+from jit_kernels._broadcast import BLOCK
 from jit_kernels._elementary import exact
 from jit_kernels._jit import Kernel, kernel
-from jit_kernels.activation import BLOCK, elementwise
+from jit_kernels.activation import elementwise
 
 
 def pairwise(name: str, scalar: Callable[..., Any]) -> Kernel:

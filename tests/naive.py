@@ -157,6 +157,30 @@ def layer_norm(x, weight, bias, eps):
     return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps) * f64(weight) + f64(bias)
 
 
+def group_norm(x, groups, weight, bias, eps):
+    """Normalise (N, C, ...) over the cells of each group of channels."""
+    x = f64(x)
+    grouped = x.reshape(len(x), groups, math.prod(x.shape[1:]) // groups)
+    plain = layer_norm(grouped, np.ones(grouped.shape[-1:]), 0, eps).reshape(x.shape)
+    weight, bias = (f64(v).reshape(-1, *[1] * (x.ndim - 2)) for v in (weight, bias))
+    return plain * weight + bias
+
+
+def rms_norm(x, weight, eps, centered):
+    """Divide by the root of the mean square, or of the variance, of the last axes, as many as the weight has."""
+    axes = tuple(range(-np.ndim(weight), 0))
+    x = f64(x)
+    middle = x.mean(axes, keepdims=True) if centered else 0
+    return x / np.sqrt(np.square(x - middle).mean(axes, keepdims=True) + eps) * f64(weight)
+
+
+def unit_norm(x, start_dim, eps):
+    """Divide by the length of the rows from an axis on."""
+    axes = tuple(range(start_dim % x.ndim, x.ndim))
+    x = f64(x)
+    return x / np.maximum(np.sqrt(np.square(x).sum(axes, keepdims=True)), eps)
+
+
 def linear(x, weight, bias):
     """Weigh and sum the last axis."""
     return np.einsum("...i,oi->...o", f64(x), f64(weight)) + f64(bias)

@@ -151,6 +151,14 @@ def test_every_exported_name_is_documented(name):
     assert re.search(rf"\b{name}\b", code)
 
 
+def test_the_code_of_the_walk_through_is_that_of_the_tree():
+    blocks = re.findall(r"^```py\n(.*?)^```$", text_of(DOCS / "adding-a-layer.md"), re.MULTILINE | re.DOTALL)
+    files = [path.read_text() for path in ROOT.glob("*/**/*rescale.py") if ".venv" not in path.parts]
+    assert len(blocks) >= 6
+    for block in blocks:
+        assert any(block in text for text in files), block
+
+
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Activations that act on each element alone, on inputs of any shape.
+"""Activations that act on each element alone, on inputs of any shape (PReLU: of the shape of its slopes).
 
 Special values are Keras' (TensorFlow, CPU): NaN gives NaN unless a class says otherwise, and -inf gives NaN where the
 definition is -inf * 0 (SiLU, GELU, Mish, HardSiLU).  Keras flushes denormal numbers to zero; these keep them.
@@ -7,14 +7,15 @@ definition is -inf * 0 (SiLU, GELU, Mish, HardSiLU).  Keras flushes denormal num
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jit_kernels import activation as kernels
 from jit_kernels._jit import Kernel
 from keydnn.errors import ParameterError
-from keydnn.modules.base import Array, Module, Permutation, Shape, choice, module, number
+from keydnn.modules.base import Array, Module, Permutation, Shape, choice, module, number, tensor
+from keydnn.modules.broadcast import Broadcast
 
 
 class Elementwise(Module):
@@ -104,6 +105,26 @@ class LeakyReLU(Elementwise):
     def __post_init__(self) -> None:
         self.set(negative_slope=number("negative_slope", self.negative_slope))
         super().__post_init__()
+
+
+@module
+class PReLU(Broadcast):
+    """``x`` above 0, ``weight * x`` otherwise, with a learned slope for each cell of an example.
+
+    Parameters
+    ----------
+    shape
+        Sizes behind the batch axis; 1 where one slope serves the whole axis.  ``torch.nn.PReLU(num_parameters=C)`` is
+        ``PReLU((C, 1, 1))`` for images.
+    weight
+        (*shape).
+
+    Keras source: ``keras.layers.PReLU``.
+    """
+
+    shape: Any
+    weight: Array | None = tensor()
+    kernel = kernels.prelu_f32
 
 
 @module

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from keydnn.errors import ParameterError
+from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import (
     CELU,
     ELU,
@@ -25,6 +25,7 @@ from keydnn.modules import (
     LeakyReLU,
     LogSigmoid,
     Mish,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
@@ -39,7 +40,7 @@ from keydnn.modules import (
     Threshold,
 )
 from tests import naive
-from tests.properties import assert_any_thread_count, assert_permuted
+from tests.properties import assert_any_thread_count, assert_broadcast, assert_permuted
 
 NAN, INF = math.nan, math.inf
 
@@ -244,6 +245,25 @@ def test_any_thread_count_gives_the_same_bits(module):
     assert_any_thread_count(module, np.random.default_rng(3).standard_normal(30001).astype(np.float32))
 
 
+def test_prelu_agrees_with_the_oracle():
+    # one product
+    assert_broadcast(
+        PReLU, lambda x, weight: np.where(x > 0, x, weight * x), lambda wanted, x, weight: 2**-24 * abs(wanted)
+    )
+
+
+def test_prelu_has_keras_special_values():
+    module = PReLU((3,), weight=[0.5, -0.5, 0])
+    found = module(np.array([[NAN, NAN, NAN], [INF, INF, INF], [-INF, -INF, -INF]]))
+    np.testing.assert_array_equal(found, [[NAN] * 3, [INF] * 3, [-INF, INF, NAN]])
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 3, 1), (3,)])
+def test_prelu_refuses_inputs_of_other_shapes(shape):
+    with pytest.raises(ShapeError, match=r"takes an input \(N, 3\), got"):
+        PReLU((3,), weight=[1, 2, 3])(np.zeros(shape))
+
+
 @pytest.mark.parametrize("module", [pytest.param(ReLU(), id="kernel"), pytest.param(Identity(), id="copy")])
 def test_read_only_inputs_are_taken_and_left_alone(module):
     x = np.full(3, 2, np.float32)
@@ -272,6 +292,8 @@ def test_read_only_inputs_are_taken_and_left_alone(module):
         pytest.param(lambda: SoftShrink(-0.5), "lambd", id="soft-shrink-negative"),
         pytest.param(lambda: Threshold(0.0, None), "value", id="threshold-no-value"),
         pytest.param(lambda: Squareplus(-1.0), "b", id="squareplus-negative"),
+        pytest.param(lambda: PReLU(3), "shape", id="prelu-number-for-shape"),
+        pytest.param(lambda: PReLU((3, 0)), "shape", id="prelu-empty-axis"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(make, word):

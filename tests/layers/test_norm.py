@@ -1,4 +1,4 @@
-"""BatchNorm1d, BatchNorm2d, LayerNorm against the float64 oracle."""
+"""Normalizations against the float64 oracle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
-from keydnn.modules import BatchNorm1d, BatchNorm2d, LayerNorm
+from keydnn.modules import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, RMSNorm, UnitNorm
 from tests import naive
 from tests.properties import assert_any_thread_count
 
@@ -51,6 +51,7 @@ def check_batch_norm(module, x):
         pytest.param(BatchNorm1d, (), id="features"),
         pytest.param(BatchNorm1d, (9,), id="sequence"),
         pytest.param(BatchNorm2d, (4, 5), id="image"),
+        pytest.param(BatchNorm3d, (2, 4, 5), id="volume"),
     ],
 )
 @pytest.mark.parametrize("batch", [0, 1, 3])
@@ -136,10 +137,66 @@ def test_layer_norm_gives_nan_for_a_row_without_a_mean_or_variance(value):
     assert np.isfinite(found[1]).all()
 
 
+def check_rows(module, wanted, x):
+    """Compare with what was computed in float64 throughout and rounded once, as the kernels do."""
+    found = module(x)
+    assert found.dtype == np.float32
+    assert found.shape == module.output_shape(x.shape) == x.shape
+    naive.assert_within(found, wanted, naive.ulps(1, wanted) + 2.0**-40)
+
+
+@pytest.mark.parametrize(("use_weight", "use_bias"), AFFINE)
+@pytest.mark.parametrize("groups", [1, 3, 6])
+@pytest.mark.parametrize("shape", [(3, 6), (2, 6, 9), (2, 6, 4, 5), (1, 6, 2, 3, 4), (0, 6, 4, 5)])
+def test_group_norm_agrees_with_the_oracle(shape, groups, use_weight, use_bias):
+    module = with_weights(GroupNorm(groups, 6, 1e-3, use_weight, use_bias))
+    x = 3 * random(8, *shape) + 1
+    weight, bias = module.tensors().get("weight", np.ones(6)), module.tensors().get("bias", np.zeros(6))
+    check_rows(module, naive.group_norm(x, groups, weight, bias, 1e-3), x)
+
+
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("use_weight", [False, True])
+@pytest.mark.parametrize(
+    ("normalized_shape", "shape"), [(8, (3, 8)), ((4, 5), (3, 4, 5)), ((5,), (2, 4, 5)), (8, (0, 8)), (100, (2, 100))]
+)
+def test_rms_norm_agrees_with_the_oracle(normalized_shape, shape, use_weight, centered):
+    module = with_weights(RMSNorm(normalized_shape, 1e-6, use_weight, centered=centered))
+    weight = module.weight if use_weight else np.ones(module.normalized_shape)
+    x = 3 * random(9, *shape) + 1
+    check_rows(module, naive.rms_norm(x, weight, 1e-6, centered), x)
+
+
+@pytest.mark.parametrize(
+    ("start_dim", "shape"), [(-1, (3, 8)), (1, (3, 4, 5)), (-2, (3, 4, 5)), (2, (3, 4, 5)), (-1, (0, 8)), (-1, (2, 0))]
+)
+def test_unit_norm_agrees_with_the_oracle(start_dim, shape):
+    x = random(10, *shape)
+    check_rows(UnitNorm(start_dim), naive.unit_norm(x, start_dim, 1e-12), x)
+
+
+def test_unit_norm_divides_by_no_less_than_eps():
+    np.testing.assert_array_equal(UnitNorm()(np.zeros((1, 3))), np.zeros((1, 3)))
+    np.testing.assert_array_equal(
+        UnitNorm(eps=0.5)(np.array([[0.125, 0], [3, 4]])), np.float32([[0.25, 0], [0.6, 0.8]])
+    )
+
+
+@pytest.mark.parametrize("module", [GroupNorm(1, 1, weight=[1], bias=[2]), RMSNorm(3, weight=[1, 2, 3]), UnitNorm()])
+def test_a_row_with_nan_is_nan_throughout(module):
+    rows = np.array([[1, np.nan, 2], [1, 2, 3]])
+    found = module(rows[:, None]).reshape(2, 3)
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1]).all()
+
+
 @pytest.mark.parametrize(
     ("module", "shape"),
     [
         pytest.param(BatchNorm2d(17), (3, 17, 20, 21), id="batch-norm"),
+        pytest.param(GroupNorm(4, 16), (3, 16, 20, 21), id="group-norm"),
+        pytest.param(RMSNorm(130), (77, 130), id="rms-norm"),
+        pytest.param(UnitNorm(), (77, 130), id="unit-norm"),
         pytest.param(LayerNorm(130), (77, 130), id="layer-norm"),
     ],
 )
@@ -156,6 +213,12 @@ def test_any_thread_count_gives_the_same_bits(module, shape):
         pytest.param(lambda: BatchNorm1d(3, 1e-5, 1), "use_weight", id="int-for-bool"),
         pytest.param(lambda: LayerNorm(3, use_bias=None), "use_bias", id="none-for-bool"),
         pytest.param(lambda: LayerNorm(()), "normalized_shape", id="no-axes"),
+        pytest.param(
+            lambda: GroupNorm(4, 6), "num_groups=4 must divide num_channels=6", id="groups-that-do-not-divide"
+        ),
+        pytest.param(lambda: RMSNorm(3, centered=1), "centered", id="centered-int"),
+        pytest.param(lambda: UnitNorm(eps=0), "eps", id="unit-eps-0"),
+        pytest.param(lambda: UnitNorm(1.0), "start_dim", id="unit-float-axis"),
         pytest.param(lambda: LayerNorm((3, 0)), "normalized_shape", id="empty-axis"),
         pytest.param(lambda: BatchNorm2d(1, use_weight=False, weight=[1]), "weight", id="weight-that-is-off"),
     ],
@@ -172,6 +235,12 @@ def test_bad_parameters_are_refused_by_name(make, word):
         pytest.param(BatchNorm2d(3), (1, 4, 4, 3), r"\(N, 3, H, W\), got \(1, 4, 4, 3\)", id="channels-last"),
         pytest.param(BatchNorm1d(3), (1, 3, 4, 4), r"\(N, 3\) or \(N, 3, L\), got", id="rank-4-for-features"),
         pytest.param(BatchNorm1d(3), (1, 4), r"\(N, 3\), got \(1, 4\)", id="other-features"),
+        pytest.param(BatchNorm3d(3), (1, 3, 4, 4), r"\(N, 3, D, H, W\), got", id="rank-4-for-volumes"),
+        pytest.param(GroupNorm(1, 3), (1, 4, 4, 3), r"\(N, 3, \.\.\.\), got", id="group-other-channels"),
+        pytest.param(GroupNorm(1, 3), (1, 3, 0), "with cells in it", id="group-of-nothing"),
+        pytest.param(RMSNorm(3), (2, 4), r"\(N, ..., 3\), got \(2, 4\)", id="rms-other-size"),
+        pytest.param(UnitNorm(-2), (2, 4), "axis -2 behind the batch", id="unit-batch-axis"),
+        pytest.param(UnitNorm(2), (2, 4), "axis 2 behind the batch", id="unit-beyond-the-last"),
         pytest.param(LayerNorm(3), (3,), r"\(N, ..., 3\), got \(3,\)", id="no-batch-axis"),
         pytest.param(LayerNorm((3, 4)), (2, 4, 4), r"\(N, ..., 3, 4\), got \(2, 4, 4\)", id="other-sizes"),
     ],

@@ -84,6 +84,14 @@ def _negative(x):
     return (FUNCTION + 1) * np.exp(np.minimum(x, 0)) * (x < 0)
 
 
+def prelu(module, x):
+    """One product; of slopes beyond 1 the error grows."""
+    weight = naive.f64(module.weight)
+    value = np.where(x.value > 0, x.value, weight * x.value)
+    steepest = np.maximum(np.abs(weight), 1)
+    return Bounded(value, steepest * (x.error * (1 + U) + U * np.abs(x.value) + TINY))
+
+
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 # TensorFlow's softplus is x above 13.9 and exp(x) below -13.9: 8 roundings off at most there.
 SOFTPLUS = 2 * FUNCTION + 9
@@ -92,6 +100,7 @@ RULES = {
     "Identity": elementwise(lambda m, x: x, 0),
     "ReLU": elementwise(_relu, 2),
     "LeakyReLU": elementwise(lambda m, x: np.where(x > 0, x, f32(m.negative_slope) * x), 1),
+    "PReLU": prelu,
     "ELU": elementwise(lambda m, x: naive.elu(x, f32(m.alpha)), FUNCTION + 1, lambda x: _negative(x) * 2),
     "CELU": elementwise(_celu, FUNCTION + 3),
     "SELU": elementwise(lambda m, x: SELU_SCALE * naive.elu(x, SELU_ALPHA), FUNCTION + 4, lambda x: 2 * _negative(x)),

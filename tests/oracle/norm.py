@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from keydnn.modules import LayerNorm
 from tests import naive
 from tests.oracle.bounds import FUNCTION, TINY, Bounded, U, gamma
 
@@ -55,4 +56,59 @@ def layer_norm(module, x):
     return Bounded(value, error * np.abs(weight) + rounded + TINY)
 
 
-RULES = {"BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "LayerNorm": layer_norm}
+def group_norm(module, x):
+    """Normalise the rows that groups are, then scale each channel."""
+    rows = (len(x.value), module.num_groups, -1)
+    grouped = Bounded(x.value.reshape(rows), x.error.reshape(rows))
+    plain = layer_norm(LayerNorm(grouped.value.shape[-1], module.eps, use_weight=False, use_bias=False), grouped)
+    shape = (-1, *[1] * (x.value.ndim - 2))
+    weight = np.ones(1) if module.weight is None else naive.f64(module.weight).reshape(shape)
+    bias = np.zeros(1) if module.bias is None else naive.f64(module.bias).reshape(shape)
+    value, error = plain.value.reshape(x.value.shape), plain.error.reshape(x.value.shape)
+    # layer_norm counts the roundings of a weight of 1 and no bias
+    rounded = gamma(3) * (np.abs(value * weight) + np.abs(bias))
+    return Bounded(value * weight + bias, error * np.abs(weight) + rounded + TINY)
+
+
+def _divided(x, length, length_error, length_roundings, weight):
+    """Divide by a root: of ``length`` squared, whose relative error is given; the product with the weight follows."""
+    wrong = np.minimum(length_error, 0.5)
+    inverse = (1 / np.sqrt(1 - wrong) - 1) + gamma(FUNCTION + length_roundings)
+    factor = np.abs(weight) / length
+    error = factor * (x.error * (1 + inverse) + x.largest * (inverse + gamma(2)))
+    return Bounded(x.value / length * weight, error + TINY)
+
+
+def rms_norm(module, x):
+    """Squares (of distances from a mean, if centered), their mean, its root and two products."""
+    axes = tuple(range(-len(module.normalized_shape), 0))
+    count = math.prod(module.normalized_shape)
+    weight = np.ones(module.normalized_shape) if module.weight is None else naive.f64(module.weight)
+    mean, size = x.value.mean(axes, keepdims=True), x.largest.mean(axes, keepdims=True)
+    mean_error = x.error.mean(axes, keepdims=True) + gamma(count + 1) * size
+    mean, mean_error = (mean, mean_error) if module.centered else (0, 0)
+    distance = np.abs(x.value - mean)
+    distance_error = x.error + mean_error + U * (distance + x.error + mean_error)
+    squares = (distance + distance_error) ** 2
+    square = (distance**2).mean(axes, keepdims=True) + module.eps
+    wrong = (squares - distance**2).mean(axes, keepdims=True) + gamma(count + 3) * squares.mean(axes, keepdims=True)
+    return _divided(x, np.sqrt(square), (wrong + U * square) / square, 1, weight)
+
+
+def unit_norm(module, x):
+    """Squares, their sum, its root and a product."""
+    axes = tuple(range(module.start_dim % x.value.ndim, x.value.ndim))
+    count = math.prod(x.value.shape[axes[0] :])
+    square = np.maximum(np.square(x.value).sum(axes, keepdims=True), module.eps**2)
+    largest = np.square(x.largest).sum(axes, keepdims=True)
+    wrong = largest - np.square(x.value).sum(axes, keepdims=True) + gamma(count + 1) * largest
+    return _divided(x, np.sqrt(square), wrong / square, 1, np.ones(1))
+
+
+RULES = {
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"), batch_norm),
+    "GroupNorm": group_norm,
+    "LayerNorm": layer_norm,
+    "RMSNorm": rms_norm,
+    "UnitNorm": unit_norm,
+}

@@ -7,6 +7,7 @@ from tests.parity.kerases import Case
 FORMATS = ("channels_last", "channels_first")
 LEAKY = {"keras3": {"negative_slope": 0.1}, "keras2": {"alpha": 0.1}}
 IMAGE, SEQUENCE = (7, 9, 10), (11, 4)
+RANKED = {2: (5,), 3: (6, 5), 4: (4, 3, 5)}
 COVERED: set[str] = set()  # Keras classes that have cases in the files imported so far
 
 

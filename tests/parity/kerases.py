@@ -132,7 +132,7 @@ def filled(model, seed, draw=None):
     for weight in model.weights:
         name = weight.name.rsplit("/", 1)[-1].partition(":")[0]
         shape = tuple(weight.shape)
-        if name in ("moving_variance", "moving_var"):
+        if name in ("moving_variance", "moving_var", "variance"):
             value = random.uniform(0.3, 2, shape)
         elif draw is not None:
             value = draw(random, name, shape)
@@ -142,6 +142,9 @@ def filled(model, seed, draw=None):
             value = random.standard_normal(shape)
         values.append(value.astype(np.float32))
     model.set_weights(values)
+    for layer in model.layers:
+        if type(layer).__name__ == "Normalization":
+            layer.finalize_state()  # Keras 3 keeps what it has worked out from the weights
     return model
 
 

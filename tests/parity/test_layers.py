@@ -130,30 +130,6 @@ for kind in ("Max", "Average"):
         both_formats(what, f"Global{kind}Pooling2D", IMAGE, **options)
         both_formats(what, f"Global{kind}Pooling1D", SEQUENCE, **options)
 
-# --- normalisation ---------------------------------------------------------------------------------------------------
-
-RANKED = {2: (5,), 3: (6, 5), 4: (4, 3, 5)}
-for rank, shape in RANKED.items():
-    for axis in (-1, *range(1, rank)):
-        one(f"rank-{rank}-axis-{axis}", "BatchNormalization", shape, axis=axis)
-    for scale, center in ((False, True), (True, False), (False, False)):
-        one(f"rank-{rank}-scale-{scale}-center-{center}", "BatchNormalization", shape, scale=scale, center=center)
-one("epsilon", "BatchNormalization", (4, 3, 5), epsilon=0.3)
-
-# The mean of squares of few values may cancel: the bound is larger than that of one sum.
-for rank, shape in RANKED.items():
-    for axis in (-1, *range(1, rank)):
-        one(f"rank-{rank}-axis-{axis}", "LayerNormalization", shape, axis=axis)
-one("axes-1-2", "LayerNormalization", (6, 5), axis=[1, 2])
-one("axes-2-3", "LayerNormalization", (4, 3, 5), axis=[2, 3])
-one("axes-1-3", "LayerNormalization", (4, 3, 5), axis=[1, 3])
-one("axes-1-2-3", "LayerNormalization", (4, 3, 5), axis=[1, 2, 3])
-one("axes--2--1", "LayerNormalization", (4, 3, 5), axis=[-2, -1])
-for scale, center in ((False, True), (True, False), (False, False)):
-    one(f"scale-{scale}-center-{center}", "LayerNormalization", (6, 5), scale=scale, center=center)
-one("epsilon-0.3", "LayerNormalization", (6, 5), epsilon=0.3)
-one("epsilon-1e-6", "LayerNormalization", (6, 5), epsilon=1e-6)
-
 # --- merges ----------------------------------------------------------------------------------------------------------
 
 SAME = ((3, 4), (3, 4))
@@ -178,42 +154,6 @@ for axis, shapes in {
     -2: ((2, 3, 4), (2, 5, 4), (2, 1, 4)),
 }.items():
     one(f"rank-4-axis-{axis}", "Concatenate", *shapes, axis=axis)
-
-# --- activation layers -----------------------------------------------------------------------------------------------
-
-for what, options in {
-    "plain": {},
-    "max": {"max_value": 1.5},
-    "max-6": {"max_value": 6.0},
-    "slope": {"negative_slope": 0.1},
-    "threshold": {"threshold": 0.4},
-    "slope-threshold": {"negative_slope": 0.1, "threshold": 0.4},
-    "max-threshold": {"max_value": 1.5, "threshold": 0.4},
-    "max-slope": {"max_value": 1.5, "negative_slope": 0.1},
-    "all": {"max_value": 1.5, "negative_slope": 0.1, "threshold": 0.4},
-}.items():
-    one(what, "ReLU", (3, 40), **options)
-one("plain", "LeakyReLU", (3, 40))
-one("slope", "LeakyReLU", (3, 40), negative_slope=0.1, kerases=("keras3",))
-one("alpha", "LeakyReLU", (3, 40), alpha=0.1, kerases=("keras2",))
-one("plain", "ELU", (3, 40))
-one("alpha", "ELU", (3, 40), alpha=0.3)
-one("theta", "ThresholdedReLU", (3, 40), theta=0.7, kerases=("keras2",))
-for rank, shape in RANKED.items():
-    for axis in (-1, *range(1, rank)):
-        one(f"rank-{rank}-axis-{axis}", "Softmax", shape, axis=axis)
-one("relu", "Activation", (3, 40), activation="relu")
-one("object", "Activation", (3, 40), activation=leaky)
-
-# Keras 3 writes calls of these functions on tensors as operations; tf-keras writes code, which is refused.
-COVERED |= {"ops>ReLU", "ops>Softmax"}
-for what, function in {
-    "relu": lambda library, x: library.activations.relu(x),
-    "relu-all": lambda library, x: library.activations.relu(x, negative_slope=0.1, max_value=1.5, threshold=0.4),
-    "softmax": lambda library, x: library.activations.softmax(x),
-    "softmax-axis-1": lambda library, x: library.ops.softmax(library.layers.Dense(3)(x), axis=1),
-}.items():
-    CASES.append(Case(f"operation-{what}", ((3, 40),), function, ("keras3",)))
 
 # --- shapes ----------------------------------------------------------------------------------------------------------
 

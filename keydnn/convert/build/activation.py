@@ -20,6 +20,7 @@ from keydnn.modules.activation import (
     LeakyReLU,
     LogSigmoid,
     Mish,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
@@ -33,7 +34,8 @@ from keydnn.modules.activation import (
     TanhShrink,
     Threshold,
 )
-from keydnn.modules.base import Module
+from keydnn.modules.base import Module, shape_text
+from keydnn.modules.shape import Reshape
 from keydnn.modules.softmax import GLU, LogSoftmax, Softmax, Sparsemax
 
 # Keras' activation functions with their default arguments (keras/src/activations/activations.py).
@@ -87,7 +89,13 @@ def function_of(call: LayerCall, key: str, default: str = "linear") -> Module | 
     return function() if function else None
 
 
-@builds("Activation")
+@builds("Identity", passes_mask=3)
+def identity(call: LayerCall) -> Value:
+    """Left out."""
+    return call.identity(call.input())
+
+
+@builds("Activation", passes_mask=True)
 def activation(call: LayerCall) -> Value:
     """A function by name; ``linear`` is left out."""
     function = function_of(call, "activation")
@@ -95,7 +103,8 @@ def activation(call: LayerCall) -> Value:
     return call.emit(function, x) if function else call.identity(x)
 
 
-@builds("ReLU", "ops>ReLU")
+@builds("ops>ReLU")
+@builds("ReLU", passes_mask=True)
 def relu(call: LayerCall) -> Value:
     """With all three arguments; ``ops>ReLU`` is ``keras.activations.relu`` called on a tensor."""
     max_value = call.option("max_value")
@@ -104,30 +113,54 @@ def relu(call: LayerCall) -> Value:
     return call.emit(module, call.input())
 
 
-@builds("LeakyReLU")
+@builds("LeakyReLU", passes_mask=True)
 def leaky_relu(call: LayerCall) -> Value:
     """``alpha`` in Keras 2 (see ``normalize/spelling.py``)."""
     return call.emit(LeakyReLU(call.number("negative_slope", 0.3)), call.input())
 
 
-@builds("ELU")
+@builds("PReLU", passes_mask=True)
+def prelu(call: LayerCall) -> Value:
+    """Weight is alpha; ``shared_axes`` count from 1."""
+    shared = call.option("shared_axes") or []
+    shared = shared if isinstance(shared, list) else [shared]
+    call.ignore("init")  # of Keras 1
+    x = call.input()
+    if not set(shared) <= set(range(1, len(x.shape))):
+        call.refuse("shared_axes", f"axes of an input of rank {len(x.shape)} without the batch are expected")
+        call.stop()
+    shape = tuple(1 if axis in shared else call.size(x, axis) for axis in range(1, len(x.shape)))
+    (weight,) = call.weights(alpha=shape)
+    return call.emit(PReLU(shape, weight=weight), x)
+
+
+@builds("ELU", passes_mask=True)
 def elu(call: LayerCall) -> Value:
     """With its alpha."""
     return call.emit(ELU(call.number("alpha", 1.0)), call.input())
 
 
-@builds("ThresholdedReLU")
+@builds("ThresholdedReLU", passes_mask=True)
 def thresholded_relu(call: LayerCall) -> Value:
     """X where x > theta, else 0; Keras 2 only."""
     return call.emit(Threshold(call.number("theta", 1.0), 0.0), call.input())
 
 
-@builds("Softmax", "ops>Softmax")
+@builds("ops>Softmax")
+@builds("Softmax", passes_mask=True)
 def softmax(call: LayerCall) -> Value:
-    """Over one axis."""
-    axis = call.option("axis", -1)
-    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-    if type(axis) is not int:
-        call.refuse("axis", "one axis is expected")
+    """Over several axes by making them one."""
+    axes = call.axes("axis", -1)
     x = call.input()
-    return call.emit(Softmax(axis), x)
+    if len(axes) == 1:
+        return call.emit(Softmax(axes[0]), x)
+    moved, order = call.axes_last(x, call.positions(x, axes))
+    kept = len(moved.shape) - len(axes)
+    sizes = [-1 if size is None else size for size in moved.shape]
+    outer, inner = sizes[1:kept], sizes[kept:]
+    if outer.count(-1) or inner.count(-1) > 1:
+        call.obstacle(f"on an input {shape_text(x.shape)}", "several axes of an input with free sizes")
+        call.stop()
+    joined = call.emit(Reshape((*outer, -1)), moved, part="joined")
+    shares = call.emit(Softmax(-1), joined, part="shares")
+    return call.axes_back(call.emit(Reshape((*outer, *inner)), shares), order)

@@ -141,7 +141,8 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
     try:
         made = builder.build(call)
         outputs = (made,) if isinstance(made, Value) else tuple(made)
-        return tuple(map(call.pass_mask, outputs)) if builder.passes_mask else outputs
+        passes = builder.passes_mask and call.version >= (builder.passes_mask,)
+        return tuple(map(call.pass_mask, outputs)) if passes else outputs
     except Blocked:
         return ()
     except KerasFileError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
@@ -103,13 +104,22 @@ class LayerCall:
 
     def number(self, key: str, default: float) -> float:
         """Give an option that is a number."""
-        value = self.option(key, default)
-        if isinstance(value, dict):  # Keras 2 writes NumPy scalars as {"type": "ndarray", "value": 0.3}
-            value = value.get("value")
+        value = _plain(self.option(key, default))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.refuse(key, "a number is expected")
             return default
         return float(value)
+
+    def numbers(self, key: str, default: Json) -> npt.NDArray[np.float64]:
+        """Give an option that is a number, or lists of them, as an array."""
+        try:
+            array = np.asarray(_plain(self.option(key, default)), np.float64)
+        except (TypeError, ValueError):
+            array = np.array(np.nan)
+        if not np.isfinite(array).all():
+            self.refuse(key, "finite numbers are expected")
+            array = np.zeros(())
+        return array
 
     def boolean(self, key: str, default: bool) -> bool:
         """Give an option that is true or false (also 1 or 0, as old files have it)."""
@@ -126,6 +136,15 @@ class LayerCall:
             self.refuse(key, f"only {', '.join(map(repr, choices))}")
             return default
         return str(value)
+
+    def axes(self, key: str, default: Json = -1) -> list[int]:
+        """Give an option that is one axis or several, as ``positions`` takes them."""
+        value = self.option(key, default)
+        axes = value if isinstance(value, list) else [value]
+        if not axes or any(type(axis) is not int for axis in axes):
+            self.refuse(key, "axes are expected")
+            return [-1]
+        return axes
 
     def ignore(self, *keys: str) -> None:
         """Say that options of this class do not matter for inference."""
@@ -268,6 +287,15 @@ class LayerCall:
             self.stop()
         return size
 
+    def positions(self, value: Value, axes: Sequence[int], key: str = "axis") -> list[int]:
+        """Give axes of a value as they are counted from the front, in order; the batch axis is refused."""
+        rank = len(value.shape)
+        found = sorted({axis + rank if axis < 0 else axis for axis in axes})
+        if len(found) != len(axes) or not 1 <= found[0] <= found[-1] < rank:
+            self.refuse(key, f"axes of an input of rank {rank} without the batch are expected")
+            self.stop()
+        return found
+
     def _refuse_unread(self) -> None:
         for key, value in self._layer.config.items():
             if key not in self._read and key not in IGNORED and not key.endswith(IGNORED_ENDINGS) and value is not None:
@@ -306,6 +334,10 @@ class LayerCall:
         """
         wanted = {name: shape for name, shape in shapes.items() if shape is not None}
         return self._weights.take(wanted, (part,) if isinstance(part, str) else part)
+
+    def ignore_weights(self, *names: str) -> None:
+        """Say that weights play no part at inference; in the order in which Keras creates them, behind those read."""
+        self._weights.ignore(names)
 
     def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
         """Add a module to the graph; all but a layer's last one name the part they are."""
@@ -364,10 +396,31 @@ class LayerCall:
             return value
         return self.permute(value, inverse(_to_front(len(value.shape), axis)), "channels_last")
 
+    def axes_last(self, value: Value, positions: Sequence[int]) -> tuple[Value, tuple[int, ...]]:
+        """Give a value with some axes moved to the end, and the order they are in now, for ``axes_back``."""
+        rank = len(value.shape)
+        order = (*(axis for axis in range(rank) if axis not in positions), *positions)
+        if order == tuple(range(rank)):
+            return value, order
+        self.rewrite(f"axes {list(positions)} moved to the end and back")
+        return self.permute(value, order, "axes_last"), order
+
+    def axes_back(self, value: Value, order: tuple[int, ...]) -> Value:
+        """Undo :meth:`axes_last`."""
+        return value if order == tuple(range(len(order))) else self.permute(value, inverse(order), "axes_back")
+
     def permute(self, value: Value, order: tuple[int, ...], part: str) -> Value:
         """Emit a Permute that the layout pass may move, or drop against its inverse."""
         module = Permute(order)
         return self._sink.emit(self._node_name(part), module, [value], self._origin, layout=True)
+
+
+def _plain(value: Json) -> Json:
+    """Give what Keras wraps: NumPy's numbers, ``{"type": "ndarray", "value": 0.3}`` in Keras 2, and its arrays."""
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = (inner if isinstance(inner, dict) else value).get("value")
+    return value
 
 
 def _to_front(rank: int, axis: int) -> tuple[int, ...]:

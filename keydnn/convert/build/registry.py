@@ -24,7 +24,8 @@ class Builder:
     fused_activation
         Whether the class applies its ``activation`` option last, so that it can be unfused.
     passes_mask
-        Whether the mask of the first input goes with the output, unless the builder gives it another.
+        The first major version of Keras that hands the mask of the first input on with the output (True: all of them,
+        0: none), unless the builder gives it another.
     stem
         The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
     """
@@ -32,14 +33,14 @@ class Builder:
     class_name: str
     build: Build
     fused_activation: bool
-    passes_mask: bool
+    passes_mask: int
     stem: str
 
 
 BUILDERS: dict[str, Builder] = {}
 
 
-def builds(*class_names: str, fused_activation: bool = False, passes_mask: bool = False) -> Callable[[Build], Build]:
+def builds(*class_names: str, fused_activation: bool = False, passes_mask: int = 0) -> Callable[[Build], Build]:
     """Register a function as the builder of one or more Keras classes."""
 
     def register(build: Build) -> Build:

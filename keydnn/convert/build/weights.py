@@ -14,6 +14,7 @@ from keydnn.modules.base import Array
 FLOATS = {"bfloat16", "float16", "float32", "float64"}
 # Names that a weight has had; the first is the one builders ask for.
 ALIASES = {
+    "alpha": ("alpha", "alphas"),
     "depthwise_kernel": ("depthwise_kernel", "kernel"),
     "moving_variance": ("moving_variance", "moving_var"),
 }
@@ -52,6 +53,13 @@ class WeightReader:
             for name, tensor in found.items():
                 self._arrays[owner, name] = self._read(tensor)
         return [self._arrays[owner, name] for name in shapes]
+
+    def ignore(self, names: Sequence[str]) -> None:
+        """Leave weights unread that play no part at inference, if the file has them; those that do are read before."""
+        left = self.unused()
+        by_place = all(tensor.role is None for tensor in left)
+        ignored = left[: len(names)] if by_place else [tensor for tensor in left if tensor.role in names]
+        self._used.update(map(id, ignored))
 
     def unused(self) -> list[StoredTensor]:
         """Give the stored tensors that no builder has asked for."""

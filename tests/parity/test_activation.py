@@ -1,0 +1,73 @@
+"""Activation layers in both Kerases and from every source."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import tensorflow as tf
+
+from tests.parity import cases
+from tests.parity.cases import COVERED, RANKED, leaky
+from tests.parity.kerases import Case, check, parameters
+
+pytestmark = pytest.mark.parity
+
+CASES: list[Case] = []
+one = partial(cases.one, CASES)
+
+for what, options in {
+    "plain": {},
+    "max": {"max_value": 1.5},
+    "max-6": {"max_value": 6.0},
+    "slope": {"negative_slope": 0.1},
+    "threshold": {"threshold": 0.4},
+    "slope-threshold": {"negative_slope": 0.1, "threshold": 0.4},
+    "max-threshold": {"max_value": 1.5, "threshold": 0.4},
+    "max-slope": {"max_value": 1.5, "negative_slope": 0.1},
+    "all": {"max_value": 1.5, "negative_slope": 0.1, "threshold": 0.4},
+}.items():
+    one(what, "ReLU", (3, 40), **options)
+one("plain", "LeakyReLU", (3, 40))
+one("slope", "LeakyReLU", (3, 40), negative_slope=0.1, kerases=("keras3",))
+one("alpha", "LeakyReLU", (3, 40), alpha=0.1, kerases=("keras2",))
+one("plain", "ELU", (3, 40))
+one("alpha", "ELU", (3, 40), alpha=0.3)
+one("theta", "ThresholdedReLU", (3, 40), theta=0.7, kerases=("keras2",))
+for rank, shape in RANKED.items():
+    one(f"rank-{rank}", "PReLU", shape)
+    for axis in range(1, rank):
+        one(f"rank-{rank}-shared-{axis}", "PReLU", shape, shared_axes=[axis])
+one("rank-5", "PReLU", (2, 3, 4, 5), shared_axes=[1, 2, 3])
+one("shared-1-2", "PReLU", (4, 3, 5), shared_axes=[1, 2])
+one("shared-1-2-free", "PReLU", (None, None, 5), shared_axes=[1, 2])
+one("shared-2-3", "PReLU", (4, 3, 5), shared_axes=[2, 3])
+one("shared-all", "PReLU", (4, 3, 5), shared_axes=[1, 2, 3])
+one("shared-number", "PReLU", (4, 3, 5), shared_axes=2)
+for rank, shape in RANKED.items():
+    for axis in (-1, *range(1, rank)):
+        one(f"rank-{rank}-axis-{axis}", "Softmax", shape, axis=axis)
+one("axis-list-of-one", "Softmax", (4, 3, 5), axis=[2])
+for axes in ([1, 2], [2, 3], [-1, -2], [3, 1], [1, 2, 3]):
+    one(f"axes-{axes}", "Softmax", (4, 3, 5), axis=axes)
+one("axes-1-2-free", "Softmax", (None, 5), axis=[1, 2])
+one("relu", "Activation", (3, 40), activation="relu")
+one("object", "Activation", (3, 40), activation=leaky)
+one("function", "Activation", (3, 40), activation=lambda library: library.activations.gelu)
+one("function-of-tensorflow", "Activation", (3, 40), activation=lambda library: tf.nn.relu6)
+one("rank-3", "Identity", (3, 40))
+
+# Keras 3 writes calls of these functions on tensors as operations; tf-keras writes code, which is refused.
+COVERED |= {"ops>ReLU", "ops>Softmax"}
+for what, function in {
+    "relu": lambda library, x: library.activations.relu(x),
+    "relu-all": lambda library, x: library.activations.relu(x, negative_slope=0.1, max_value=1.5, threshold=0.4),
+    "softmax": lambda library, x: library.activations.softmax(x),
+    "softmax-axis-1": lambda library, x: library.ops.softmax(library.layers.Dense(3)(x), axis=1),
+}.items():
+    CASES.append(Case(f"operation-{what}", ((3, 40),), function, ("keras3",)))
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
+def test_activation_layer_agrees(case, name, source):
+    check(case, name, source)
