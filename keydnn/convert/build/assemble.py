@@ -11,6 +11,7 @@ import numpy as np
 from keydnn.convert.build.call import Blocked, LayerCall, Value
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.build.weights import WeightReader
+from keydnn.convert.normalize.keras1 import GONE
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
@@ -162,6 +163,8 @@ def _why_unknown(layer: Layer) -> str:
         return "Python code in the file, which is never run; save the model with layers in its place"
     if layer.package:
         return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
+    if layer.class_name in GONE:
+        return "a class of Keras 1, which no later Keras has"
     return "a class that KeyDNN does not know"
 
 

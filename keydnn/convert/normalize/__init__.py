@@ -5,11 +5,18 @@ After them a model is flat, in today's spelling, and no layer hides an activatio
 
 from __future__ import annotations
 
-from keydnn.convert.normalize import activations, nesting, spelling
+from keydnn.convert.normalize import activations, keras1, keras1_weights, nesting, spelling, theano
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import KerasModel
 
-PASSES = (nesting.inline_models, spelling.modernize, activations.unfuse)
+PASSES = (
+    keras1.modernize,
+    keras1_weights.rearrange,
+    nesting.inline_models,
+    spelling.modernize,
+    theano.correlate,
+    activations.unfuse,
+)
 
 
 def normalize(model: KerasModel, notes: Notes) -> KerasModel:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keydnn.convert.read.merged import side_by_side
 from keydnn.convert.read.nodes import call_of, counted_from_0, is_keras3, structure_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
@@ -82,7 +83,7 @@ def _layer(
         config = {} if isinstance(config, list) else config
     elif not package and _is_operation(entry, version):
         package = "ops"
-    name = entry.get("name") or config.get("name") or (inner.name if inner else f"{class_name.lower()}_{index}")
+    name = entry.get("name") or config.get("name") or f"{class_name.lower()}_{index}"
     if not isinstance(name, str) or not isinstance(config, dict):
         raise TypeError(f"layer {index}")
     if "build_config" in entry:
@@ -128,25 +129,53 @@ def _sequential(entry: Mapping[str, Json], version: tuple[int, ...], source: str
     config = entry["config"]
     entries = config if isinstance(config, list) else config["layers"]
     name = "sequential" if isinstance(config, list) else str(config.get("name", "sequential"))
-    layers: list[Layer] = []
-    for index, item in enumerate(entries):
-        calls = [Call((TensorRef(layers[-1].name),))] if layers else []
-        layers.append(_layer(item, calls, version, source, index))
-    if not layers:
+    if not entries:
         raise KerasInteropError(f"{source}: the model {name!r} has no layers")
-    if layers[0].class_name != "InputLayer":
-        shape = _sequential_input_shape(layers[0], entry)
-        if shape is None and not nested:
-            raise KerasInteropError(
-                f"{source}: the Sequential model {name!r} was saved without an input shape; "
-                "build it in Keras (model.build) and save it again"
-            )
-        given = f"{layers[0].name}_input"
-        first = layers[0]
-        first = dataclasses.replace(first, calls=(Call((TensorRef(given),)),))
-        layers[:1] = [Layer(given, "InputLayer", "", {"batch_shape": shape}, ()), first]
-    ends = TensorRef(layers[0].name), TensorRef(layers[-1].name)
-    return KerasModel(name, source, version, tuple(layers), ends[:1], ends[1:], (layers[-1].name,))
+    inputs, layers = _beginning(entries[0], entry, version, source, name, nested)
+    by_name = {layer.name: layer for layer in layers}
+    last = TensorRef(layers[-1].name)
+    for index, item in enumerate(entries[1:], 1):
+        layer = _layer(item, [Call((last,))], version, source, index)
+        before = by_name[layer.name].calls if layer.name in by_name else ()
+        if before and version >= (2,):
+            raise KerasFileError(f"{source}: two layers are named {layer.name!r}")
+        by_name[layer.name] = dataclasses.replace(layer, calls=(*before, *layer.calls))  # one layer, in Keras 1
+        last = TensorRef(layer.name, len(before))
+    return KerasModel(name, source, version, tuple(by_name.values()), tuple(inputs), (last,), (last.layer,))
+
+
+def _beginning(
+    start: Mapping[str, Json],
+    entry: Mapping[str, Json],
+    version: tuple[int, ...],
+    source: str,
+    name: str,
+    nested: bool,
+) -> tuple[list[TensorRef], list[Layer]]:
+    """Give the inputs and first layers of a Sequential model, of which one is an InputLayer."""
+    if class_of(start)[0] == "Merge" and isinstance(start["config"].get("layers"), list):
+        branches = [_branch(item, version, source) for item in start["config"]["layers"]]
+        layers, inputs, ends = side_by_side(branches)
+        config = {key: value for key, value in start["config"].items() if key != "layers"}
+        return inputs, [*layers, _layer({**start, "config": config}, [Call((ends,))], version, source, 0)]
+    first = _layer(start, [], version, source, 0)
+    if first.class_name == "InputLayer":
+        return [TensorRef(first.name)], [first]
+    shape = _sequential_input_shape(first, entry)
+    if shape is None and not nested:
+        raise KerasInteropError(
+            f"{source}: the Sequential model {name!r} was saved without an input shape; "
+            "build it in Keras (model.build) and save it again"
+        )
+    given = TensorRef(f"{first.name}_input")
+    layer = Layer(given.layer, "InputLayer", "", {"batch_shape": shape}, ())
+    return [given], [layer, dataclasses.replace(first, calls=(Call((given,)),))]
+
+
+def _branch(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
+    """Give what stands in Keras 1's ``Merge([left, right])``: a model, or one layer."""
+    is_model = class_of(entry)[0] in MODEL_CLASSES
+    return _model(entry if is_model else {"class_name": "Sequential", "config": [entry]}, version, source)
 
 
 def _sequential_input_shape(first: Layer, entry: Mapping[str, Json]) -> Json | None:

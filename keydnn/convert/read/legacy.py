@@ -14,6 +14,8 @@ from keydnn.convert.read.h5 import H5File
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.errors import KerasFileError, MissingWeightsError
 
+Weights = tuple[StoredTensor, ...]  # of one group, in the file's order
+
 
 def role_of(name: str) -> str:
     """Give what a weight's name says it is: ``"model/conv2d/kernel:0"`` is a kernel."""
@@ -42,9 +44,7 @@ def attach_legacy(model: KerasModel, file: H5File, root: str, *, by_order: bool 
     KerasFileError
         The file has weights for a layer that the architecture lacks.
     """
-    stored = _groups(model, file, root)
-    if by_order:
-        stored = _renamed(stored, model)
+    stored = _renamed(_groups(model, file, root), model, by_order)
     tensors = [tensor for group in stored.values() for tensor in group]
     backend = model.backend or _backend_of_keras1(model, tensors)
     layers = [_with_weights(layer, stored.pop(layer.name, ()), model.source) for layer in model.layers]
@@ -61,7 +61,7 @@ def _backend_of_keras1(model: KerasModel, tensors: Sequence[StoredTensor]) -> st
     return "tensorflow" if any(re.search(r":\d+$", tensor.name) for tensor in tensors) else "theano"
 
 
-def _groups(model: KerasModel, file: H5File, root: str) -> dict[str, tuple[StoredTensor, ...]]:
+def _groups(model: KerasModel, file: H5File, root: str) -> dict[str, Weights]:
     """Give the weights of each group, in the file's order."""
     names = file.names_attribute(root, "layer_names")
     if names is not None:
@@ -72,7 +72,7 @@ def _groups(model: KerasModel, file: H5File, root: str) -> dict[str, tuple[Store
     return {f"layer_{number}": _counted_group(file, f"{root}/layer_{number}".lstrip("/")) for number in range(count)}
 
 
-def _group(file: H5File, path: str) -> tuple[StoredTensor, ...]:
+def _group(file: H5File, path: str) -> Weights:
     tensors = []
     for name in file.names_attribute(path, "weight_names") or ():
         tensor = file.tensor(f"{path}/{name}", name, role_of(name), path_of(name))
@@ -82,25 +82,28 @@ def _group(file: H5File, path: str) -> tuple[StoredTensor, ...]:
     return tuple(tensors)
 
 
-def _counted_group(file: H5File, path: str) -> tuple[StoredTensor, ...]:
+def _counted_group(file: H5File, path: str) -> Weights:
     found = [file.tensor(f"{path}/{name}", name, name) for name in sorted(file.names(path), key=len)]
     return tuple(tensor for tensor in found if tensor is not None)
 
 
-def _renamed(stored: dict[str, tuple[StoredTensor, ...]], model: KerasModel) -> dict[str, tuple[StoredTensor, ...]]:
+def _renamed(stored: dict[str, Weights], model: KerasModel, by_order: bool) -> dict[str, Weights]:
     """Give the groups by the names of the architecture's layers.
 
-    Where the names do not agree (an architecture that another session of Keras has written), Keras goes by the order,
-    and so it is done here, if there is a group for every layer; InputLayers of Sequential models have none.
+    Where the names do not agree (an architecture that another session of Keras has written; models in models, whose
+    names Keras did not write before 2.2.3), Keras goes by the order, and so it is done here, if there is a group for
+    every layer; InputLayers of Sequential models have none.
     """
-    names = [layer.name for layer in model.layers]
+    names = {layer.name: layer for layer in model.layers}
     if {name for name, tensors in stored.items() if tensors} <= set(names):
         return stored
-    inputs = {layer.name for layer in model.layers if layer.class_name == "InputLayer"}
-    for candidates in (names, [name for name in names if name not in inputs]):
+    inputs = {name for name, layer in names.items() if layer.class_name == "InputLayer"}
+    for candidates in (list(names), [name for name in names if name not in inputs]):
         if len(candidates) == len(stored):
             renamed = dict(zip(candidates, stored.values(), strict=True))
-            return stored if any(renamed.get(name) for name in inputs) else renamed
+            moved = {name for name, group in zip(candidates, stored, strict=True) if name != group}
+            fits = by_order or all(names[name].inner is not None for name in moved)
+            return renamed if fits and not any(renamed.get(name) for name in inputs) else stored
     return stored
 
 
