@@ -67,8 +67,9 @@ def _joined(tensors: Sequence[StoredTensor]) -> StoredTensor:
     """Give the gates' arrays side by side."""
     *before, last = tensors[0].shape or (0,)
     shape = (*before, last * len(tensors))
-    read = lambda: np.concatenate([tensor.read() for tensor in tensors], axis=-1)  # noqa: E731
-    return dataclasses.replace(tensors[0], shape=shape, read=read)
+    return dataclasses.replace(
+        tensors[0], shape=shape, read=lambda: np.concatenate([t.read() for t in tensors], axis=-1)
+    )
 
 
 def _kernel(layer: Layer, tensor: StoredTensor, place: int) -> StoredTensor:
