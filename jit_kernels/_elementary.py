@@ -92,6 +92,30 @@ def square_root(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
+def floor(typing_context: Any, x: Any) -> Any:
+    """Give the largest whole number not above a float32."""
+    return types.float32(types.float32), _instruction("llvm.floor.f32", 1)
+
+
+@intrinsic
+def ceil(typing_context: Any, x: Any) -> Any:
+    """Give the smallest whole number not below a float32."""
+    return types.float32(types.float32), _instruction("llvm.ceil.f32", 1)
+
+
+@intrinsic
+def trunc(typing_context: Any, x: Any) -> Any:
+    """Give the whole number next to a float32 on the way to 0."""
+    return types.float32(types.float32), _instruction("llvm.trunc.f32", 1)
+
+
+@intrinsic
+def round_even(typing_context: Any, x: Any) -> Any:
+    """Give the whole number nearest to a float32, the even one of two."""
+    return types.float32(types.float32), _instruction("llvm.rint.f32", 1)
+
+
+@intrinsic
 def bits(typing_context: Any, x: Any) -> Any:
     """Give the bits of a float32 as an int32."""
 

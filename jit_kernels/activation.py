@@ -25,8 +25,12 @@ SELU_SCALE = np.float32(1.0507009873554804934193349852946)  # Klambauer et al. 2
 SELU_ALPHA = np.float32(1.6732632423543772848170429916717)
 
 
+SCALARS: dict[str, Callable[..., Any]] = {}  # of all kernels made here, by name without the type: others take them in
+
+
 def elementwise(name: str, scalar: Callable[..., Any]) -> Kernel:
     """Make the kernel ``out[i] = scalar(x[i], a, b, c)``; ``a``, ``b`` and ``c`` are parameters, 0 where unused."""
+    SCALARS[name.removesuffix("_f32")] = scalar
 
     @kernel("void(f4[::1], f4, f4, f4, f4[::1])", name=name)
     def compute(x: Any, a: Any, b: Any, c: Any, out: Any) -> None:

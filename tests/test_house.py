@@ -40,7 +40,8 @@ def test_every_keras_class_is_named_in_the_docs_of_its_stem(class_name):
     assert re.search(rf"\b{class_name}\b", page)
 
 
-@pytest.mark.parametrize("class_name", sorted(BUILDERS))
+# tests/parity/test_operations.py looks at the models themselves for operations, which have no class names there.
+@pytest.mark.parametrize("class_name", sorted(name for name in BUILDERS if not name.startswith("ops>")))
 def test_every_keras_class_is_compared_with_the_real_keras(class_name):
     pages = [path.read_text() for path in ROOT.glob("tests/parity/*.py")]
     assert any(re.search(rf"\b{class_name}\b", page) for page in pages)
@@ -55,7 +56,7 @@ def test_every_module_is_tested_in_the_file_of_its_stem_and_documented(name):
 
 def test_nothing_else_lists_layers():
     """A Keras class may be named in its builder, in the spellings of old versions and files, and nowhere else."""
-    old = ("normalize/spelling", "normalize/keras1", "normalize/keras1_weights")
+    old = ("normalize/spelling", "normalize/keras1", "normalize/keras1_weights", "normalize/tensorflow")
     allowed = {ROOT / "keydnn" / "convert" / f"{name}.py" for name in old}
     allowed.add(ROOT / "keydnn" / "checkpoint" / "earlier.py")
     allowed |= {ROOT / "keydnn" / "convert" / "build" / f"{stem}.py" for stem in STEMS}

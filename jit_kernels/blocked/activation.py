@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from jit_kernels import activation
 from jit_kernels._jit import device
+from jit_kernels.activation import SCALARS
 
 
 @functools.cache
 def row_pass(name: str) -> Any:
-    """Give the device function that applies a function of ``jit_kernels/activation.py``; "" gives one that does not."""
+    """Give the device function that applies an elementwise function (of ``SCALARS``); "" gives one that does not."""
     if not name:
 
         @device
@@ -19,7 +19,7 @@ def row_pass(name: str) -> Any:
             """Leave the numbers as they are."""
 
         return nothing
-    scalar = getattr(activation, name)
+    scalar = SCALARS[name]
 
     @device
     def apply(arena: Any, start: int, size: int, a: Any, b: Any, c: Any) -> None:

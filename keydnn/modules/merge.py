@@ -16,7 +16,7 @@ from keydnn.errors import ShapeError
 from keydnn.modules.base import Array, Module, Permutation, Shape, integer, module, shape_text
 
 
-class _Merge(Module):
+class Merge(Module):
     """``((x0 op x1) op x2) ...`` element by element, of inputs of equal rank, broadcast as in NumPy.
 
     ``kernel`` is the operation.  A size that is free in one input takes the number that another gives, if that is not
@@ -52,14 +52,14 @@ class _Merge(Module):
 
 
 @module
-class Add(_Merge):
+class Add(Merge):
     """Sum of two or more inputs, in order.  Keras source: ``keras.layers.Add``."""
 
     kernel = add_f32
 
 
 @module
-class Subtract(_Merge):
+class Subtract(Merge):
     """First input less the second.  Keras source: ``keras.layers.Subtract``."""
 
     arity = 2
@@ -67,14 +67,14 @@ class Subtract(_Merge):
 
 
 @module
-class Multiply(_Merge):
+class Multiply(Merge):
     """Product of two or more inputs, in order.  Keras source: ``keras.layers.Multiply``."""
 
     kernel = multiply_f32
 
 
 @module
-class Average(_Merge):
+class Average(Merge):
     """Sum of two or more inputs, in order, divided by their number.  Keras source: ``keras.layers.Average``."""
 
     kernel = add_f32
@@ -86,14 +86,14 @@ class Average(_Merge):
 
 
 @module
-class Maximum(_Merge):
+class Maximum(Merge):
     """Largest of two or more inputs; NaN where one is NaN.  Keras source: ``keras.layers.Maximum``."""
 
     kernel = maximum_f32
 
 
 @module
-class Minimum(_Merge):
+class Minimum(Merge):
     """Smallest of two or more inputs; NaN where one is NaN.  Keras source: ``keras.layers.Minimum``."""
 
     kernel = minimum_f32

@@ -156,16 +156,24 @@ TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "kera
     ("entry", "inbound", "version", "words"),
     [
         pytest.param(
-            {"class_name": "Add", "module": "keras.src.ops.numpy", "config": {"name": "l"}},
-            [{"args": [TENSOR, 1.0], "kwargs": {}}], "3.7.0", "ops>Add", id="keras-3-op-with-its-module",
+            {"class_name": "Kron", "module": "keras.src.ops.numpy", "config": {"name": "l"}},
+            [{"args": [TENSOR, 1.0], "kwargs": {}}], "3.7.0", "ops>Kron", id="keras-3-op-with-its-module",
         ),
         pytest.param(
-            {"class_name": "Add", "config": {"name": "l"}},
-            [{"args": [TENSOR, TENSOR], "kwargs": {}}], "3.7.0", "ops>Add", id="keras-3-op-in-h5-without-module",
+            {"class_name": "View", "config": {"name": "l", "dtype": "int32"}},
+            [{"args": [TENSOR], "kwargs": {}}], "3.7.0", "ops>View", id="keras-3-op-in-h5-without-module",
         ),
         pytest.param(
             {"class_name": "Add", "config": {"name": "l", "trainable": True}},
             [{"args": [[TENSOR, 1.0]], "kwargs": {}}], "3.7.0", "the constant 1.0", id="layer-and-constant",
+        ),
+        pytest.param(
+            {"class_name": "TFOpLambda", "config": {"name": "l", "trainable": True, "function": "strings.split"}},
+            [["x", 0, 0, {}]], "2.9.0", "tf>strings.split", id="keras-2-function",
+        ),
+        pytest.param(
+            {"class_name": "TFOpLambda", "config": {"name": "l", "trainable": True, "function": "__operators__.eq"}},
+            [["x", 0, 0, {}]], "2.9.0", "Equal called without x2", id="keras-2-operand-that-is-not-saved",
         ),
         pytest.param(
             {"class_name": "Add", "config": {"name": "l", "trainable": True}},

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from keydnn import from_keras
+from keydnn.convert.read.record import has_keys
 from tests import naive, oracle
 
 
@@ -32,7 +33,7 @@ def quiet():
 
 
 with quiet():
-    pytest.importorskip("tensorflow", reason="needs the real Keras: make parity")
+    tensorflow = pytest.importorskip("tensorflow", reason="needs the real Keras: make parity")
     keras = pytest.importorskip("keras", reason="needs the real Keras: make parity")
     tf_keras = pytest.importorskip("tf_keras", reason="needs the real Keras 2: make parity")
 
@@ -173,10 +174,19 @@ def _numpy(value):
 
 def in_order(value, graph):
     """Give outputs in the order of a KeyDNN graph."""
-    if isinstance(value, dict):
-        assert set(value) == {output.name for output in graph.outputs}
-        return [value[output.name] for output in graph.outputs]
+    if has_keys(value):
+        keyed = dict(flattened(value))
+        assert set(keyed) == {output.name for output in graph.outputs}
+        return [keyed[output.name] for output in graph.outputs]
     return value if isinstance(value, list) else [value]
+
+
+def flattened(value, path=""):
+    """Give the arrays of a structure with their paths of keys and places, as KeyDNN names them."""
+    if not isinstance(value, (dict, list)):
+        return [(path, value)]
+    items = sorted(value.items()) if isinstance(value, dict) else enumerate(value)
+    return [found for key, item in items for found in flattened(item, f"{path}/{key}" if path else str(key))]
 
 
 @functools.cache

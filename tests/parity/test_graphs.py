@@ -111,6 +111,15 @@ def dict_keys_that_are_not_the_layers_names(library, *_):
 
 
 @case((5,), (4,))
+def nested_model_with_nested_structures(library, x, y):
+    a, b, c = library.Input((5,), name="a"), library.Input((4,), name="b"), library.Input((5,), name="c")
+    outputs = {"one": library.layers.Subtract()([a, c]), "more": [library.layers.Dense(3)(b), a]}
+    inner = library.Model({"z": a, "y": [b, {"x": c}]}, outputs, name="inner")
+    found = inner({"y": [y, {"x": library.layers.Dense(5)(x)}], "z": x})
+    return library.layers.Concatenate()([found["one"], found["more"][0], found["more"][1]])
+
+
+@case((5,), (4,))
 def an_input_that_nothing_reads(library, x, _):
     return library.layers.Dense(3)(x)
 
@@ -432,3 +441,22 @@ def test_a_part_of_another_model_agrees(name):
     wanted = answer(part, inputs)
     for source in save(part, f"part-{name}").values():
         assert_agrees(from_keras(source, strict=False), inputs, wanted, 1e-3)
+
+
+@pytest.mark.parametrize("name", KERASES)
+def test_inputs_nested_in_dictionaries_and_lists_are_named_by_their_paths(name):
+    library = KERASES[name]
+    with quiet():
+        image, first, depth = (library.Input((size,), name=given) for size, given in ((5, "c"), (4, "b"), (3, "a")))
+        join = library.layers.Concatenate()
+        outputs = {"a": [join([image, first]), {"b": join([depth, image])}], "c": library.layers.Dense(2)(depth)}
+        model = filled(library.Model({"image": image, "meta": [first, {"depth": depth}]}, outputs), 1)
+    random = np.random.default_rng(2)
+    flat = {
+        key: random.standard_normal((2, size)).astype(np.float32)
+        for key, size in (("image", 5), ("meta/0", 4), ("meta/1/depth", 3))
+    }
+    given = {"image": flat["image"], "meta": [flat["meta/0"], {"depth": flat["meta/1/depth"]}]}
+    wanted = answer(model, given)
+    for source in save(model, f"nested-inputs-{name}").values():
+        assert_agrees(from_keras(source, strict=False), flat, wanted, 1e-3)

@@ -157,7 +157,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
 
 
 def _why_unknown(layer: Layer) -> str:
-    if layer.package == "ops":
+    if layer.package in ("ops", "tf"):
         return "an operation on tensors, not a layer"
     if "function" in layer.config:
         return "Python code in the file, which is never run; save the model with layers in its place"

@@ -196,17 +196,29 @@ class LayerCall:
         items = given if isinstance(given, (list, tuple)) else [given]
         return [value for item in items if (value := self._as_value(name, item)) is not None]
 
+    def operand(self, name: str, place: int | None = None) -> Value | Array | None:
+        """Give an argument of this call that is one tensor or an array of numbers; None stays None."""
+        return self._as_operand(name, self._taken(name, place, None))
+
     def _as_value(self, name: str, value: Any) -> Value | None:
+        operand = self._as_operand(name, value)
+        return self.constant(operand, name) if isinstance(operand, np.ndarray) else operand
+
+    def _as_operand(self, name: str, value: Any) -> Value | Array | None:
         if value is None:
             return None
         if isinstance(value, TensorRef):
             return self._known(value)
         try:
-            array = np.asarray(value, np.float32)
+            with np.errstate(over="ignore"):  # numbers beyond float32 are infinite in it
+                return np.asarray(value, np.float32)
         except (TypeError, ValueError):
             self.obstacle(f"called with {name}={clip(repr(value), 60)}", f"{name} is neither a tensor nor a number")
             self.stop()
-        return self.emit(Constant(array.shape, value=array), part=name)
+
+    def constant(self, array: Array, part: str) -> Value:
+        """Emit numbers of the model itself: (*shape) becomes a value (1, *shape)."""
+        return self.emit(Constant(array.shape, value=array), part=part)
 
     def _taken(self, name: str, place: int | None, default: Any) -> Any:
         """Take an argument out of those that have not been read."""
@@ -309,6 +321,8 @@ class LayerCall:
     def _note_precision(self) -> None:
         """Say so where Keras computes in another precision than float32; refuse quantized layers."""
         policy = self._layer.config.get("dtype")
+        if "dtype" in self._read:  # an option of the builder, as of a cast
+            return
         if isinstance(policy, dict):
             policy = (policy.get("config") or {}).get("name")
         if policy in ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"):

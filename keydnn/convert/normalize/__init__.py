@@ -5,7 +5,7 @@ After them a model is flat, in today's spelling, and no layer hides an activatio
 
 from __future__ import annotations
 
-from keydnn.convert.normalize import activations, keras1, keras1_weights, nesting, spelling, theano
+from keydnn.convert.normalize import activations, keras1, keras1_weights, nesting, operations, spelling, theano
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import KerasModel
 
@@ -13,6 +13,7 @@ PASSES = (
     keras1.modernize,
     keras1_weights.rearrange,
     nesting.inline_models,
+    operations.rename_operations,
     spelling.modernize,
     theano.correlate,
     activations.unfuse,

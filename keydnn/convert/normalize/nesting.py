@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in, replace_refs
+from keydnn.convert.read.record import (
+    Call,
+    KerasModel,
+    Layer,
+    TensorRef,
+    constants_in,
+    has_keys,
+    keyed_refs,
+    refs_in,
+    replace_refs,
+)
 from keydnn.errors import KerasFileError
 from keydnn.names import Names
 
@@ -79,12 +89,12 @@ def _given(layer: Layer, inner: KerasModel, outer: Call, source: str) -> list[Te
     """Give the tensors of a nested model's call in the order of its inputs, by name where the call has names."""
     tensors = list(refs_in(outer.args))
     structure = outer.args[0] if len(outer.args) == 1 else outer.args
-    if isinstance(structure, Mapping):
-        wanted = inner.input_keys or tuple(ref.layer for ref in inner.inputs)
-        if set(wanted) != set(structure) or not all(isinstance(structure[key], TensorRef) for key in wanted):
-            found = ", ".join(map(str, structure))
+    if has_keys(structure):
+        wanted, given = inner.input_keys or tuple(ref.layer for ref in inner.inputs), dict(keyed_refs(structure))
+        if set(wanted) != set(given):
+            found = ", ".join(given)
             raise KerasFileError(f"{source}: {layer.name!r} takes {', '.join(wanted)}, but is called with {found}")
-        return [structure[key] for key in wanted]
+        return [given[key] for key in wanted]
     if len(tensors) != len(inner.inputs):
         raise KerasFileError(
             f"{source}: {layer.name!r} takes {len(inner.inputs)} inputs, but is called with {len(tensors)}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from keydnn.convert.read.merged import side_by_side
 from keydnn.convert.read.nodes import call_of, counted_from_0, is_keras3, structure_of
-from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, has_keys, keyed_refs, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
 from keydnn.strict_json import Json
 
@@ -113,13 +113,13 @@ def _is_layer(entry: Json) -> bool:
 def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
     """Tell an operation of Keras 3 (``x + y`` is saved as ``Add``) from the layer of the same name.
 
-    HDF5 files do not keep the module; there, only layers have ``trainable`` or ``dtype``.
+    HDF5 files do not keep the module; there, only layers have ``trainable`` (but inputs, which have a shape).
     """
     if version < (3,):
         return False
     if "module" in entry:
-        return "ops" in str(entry["module"]).split(".")
-    return not {"trainable", "dtype"} & set(entry["config"])
+        return bool({"ops", "activations"} & set(str(entry["module"]).split(".")))
+    return not {"trainable", "batch_shape", "batch_input_shape"} & set(entry["config"])
 
 
 # --- Sequential -------------------------------------------------------------------------------------------------------
@@ -229,12 +229,12 @@ def _functional(config: Mapping[str, Json], version: tuple[int, ...], source: st
 
 
 def _flat(structure: Any, source: str) -> tuple[tuple[TensorRef, ...], tuple[str, ...]]:
-    """Give the tensors of a structure in Keras' order, and the keys if it is a dict."""
-    refs = tuple(refs_in(structure))
-    keys = tuple(sorted(structure)) if isinstance(structure, dict) else ()
-    if keys and len(keys) != len(refs):
-        raise KerasFileError(f"{source}: inputs or outputs nested in a dictionary are not supported")
-    return refs, keys
+    """Give the tensors of a structure in Keras' order, and their keys if it names them."""
+    keyed = tuple(keyed_refs(structure))
+    keys = tuple(key for key, _ in keyed) if has_keys(structure) else ()
+    if len(set(keys)) != len(keys):
+        raise KerasFileError(f"{source}: two inputs or outputs have one path of keys: {clip(', '.join(keys), 200)}")
+    return tuple(ref for _, ref in keyed), keys
 
 
 def _names_of(outputs: Sequence[TensorRef]) -> tuple[str, ...]:

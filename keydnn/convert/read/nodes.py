@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from keydnn.convert.read.record import Call, TensorRef
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip
+
+NUMBERS = {
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bfloat16", "float16", "float32",
+    "float64",
+}  # fmt: skip
 
 
 def structure_of(value: Json) -> Any:
@@ -40,26 +48,43 @@ def call_of(node: Json) -> Call:
     if is_keras3(node):
         args, kwargs = tuple(_argument(item) for item in node["args"]), _argument(node.get("kwargs") or {})
         return Call(args, kwargs) if args or "inputs" not in kwargs else Call((kwargs.pop("inputs"),), kwargs)
-    if isinstance(node, dict):
+    if isinstance(node, dict) or (node and isinstance(node[0], str)):  # named tensors; one tensor, not in a list
+        return Call((_old_structure(node),), _old_kwargs(node))
+    tensors = [_old_structure(item) for item in node]
+    return Call((tensors[0] if len(tensors) == 1 else tensors,), _old_kwargs(node))
+
+
+def _old_structure(item: Json) -> Any:
+    """Give the tensors of a Keras 2 call: one, with its keyword arguments behind it, or lists and objects of them."""
+    if isinstance(item, dict):
+        return {key: _old_structure(value) for key, value in item.items()}
+    if item and isinstance(item[0], str):
+        return item[2] if item[0] == "_CONSTANT_VALUE" else _ref(item)
+    return [_old_structure(value) for value in item]
+
+
+def _old_kwargs(item: Json) -> dict[str, Any]:
+    """Give the keyword arguments of a Keras 2 call, which stand behind every one of its tensors."""
+    if isinstance(item, dict):
         said: dict[str, Any] = {}
-        for item in node.values():
-            said |= _old_kwargs(item)
-        return Call(({key: _old_tensor(item) for key, item in node.items()},), said)
-    if node and isinstance(node[0], str):  # a single tensor, not in a list
-        return Call((_old_tensor(node),), _old_kwargs(node))
-    tensors = [_old_tensor(item) for item in node]
-    return Call((tensors[0] if len(tensors) == 1 else tensors,), _old_kwargs(node[0]) if node else {})
-
-
-def _old_tensor(item: Sequence[Json]) -> Any:
-    return item[2] if item[0] == "_CONSTANT_VALUE" else _ref(item)
-
-
-def _old_kwargs(item: Sequence[Json]) -> dict[str, Any]:
+        for value in item.values():
+            said |= _old_kwargs(value)
+        return said
+    if item and not isinstance(item[0], str):
+        return _old_kwargs(item[0])
     kwargs = item[3] if len(item) > 3 else {}
     if not isinstance(kwargs, dict):
         raise TypeError(f"keyword arguments {kwargs!r}")
-    return {key: _ref(value) if _is_ref(value) else value for key, value in kwargs.items()}
+    return {key: _old_argument(value) for key, value in kwargs.items()}
+
+
+def _old_argument(value: Json) -> Any:
+    """Give a keyword argument of a Keras 2 call, where tensors may stand in lists (``shape=[tf.shape(x)[0], -1]``)."""
+    if _is_ref(value):
+        return _ref(value)
+    if isinstance(value, list):
+        return [_old_argument(item) for item in value]
+    return value
 
 
 def _is_ref(value: Json) -> bool:
@@ -69,12 +94,58 @@ def _is_ref(value: Json) -> bool:
 def _argument(value: Json) -> Any:
     """Give an argument of a Keras 3 call."""
     if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
+        kind = value.get("class_name")
+        if kind == "__keras_tensor__":
             return _ref(value["config"]["keras_history"])
+        if isinstance(kind, str) and kind.startswith("__"):
+            return constant_of(value)
         return {key: _argument(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_argument(item) for item in value]
     return value
+
+
+def constant_of(value: Json) -> Any:
+    """Give what an object of Keras 3 stands for that is no tensor of the graph; anything else stays as it is.
+
+    Arrays become NumPy's, of their own type; slices and ``...`` become Python's.
+
+    Raises
+    ------
+    TypeError
+        An object that holds something else than numbers (code, bytes, types).
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
+        return value
+    kind, config = value["class_name"], value.get("config")
+    if kind == "__ellipsis__":
+        return Ellipsis
+    if kind == "__slice__" and isinstance(config, dict):
+        return slice_of(config)
+    if kind in ("__numpy__", "__tensor__") and isinstance(config, dict):
+        return _array(config["value"], config["dtype"])
+    raise TypeError(f"an argument {kind}")
+
+
+def slice_of(config: Mapping[str, Json]) -> slice:
+    """Give a slice; TypeError unless its ends are integers or None."""
+    ends = [config.get(key) for key in ("start", "stop", "step")]
+    if not all(end is None or type(end) is int for end in ends):
+        raise TypeError(f"a slice {clip(repr(ends), 80)}")
+    return slice(*ends)
+
+
+def _array(value: Json, dtype: Json) -> npt.NDArray[np.generic]:
+    if not isinstance(dtype, str) or dtype not in NUMBERS:
+        raise TypeError(f"an array of {clip(repr(dtype), 40)}")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError("an array whose rows have not the same length") from None
+    kinds = "bif" if "float" in dtype else "bi"
+    if array.size and array.dtype.kind not in kinds:
+        raise TypeError(f"an array of {dtype} that holds something else")
+    return array.astype("float32" if dtype == "bfloat16" else dtype)
 
 
 def counted_from_0(value: Any, nested: set[str]) -> Any:

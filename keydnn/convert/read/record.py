@@ -107,7 +107,7 @@ class KerasModel:
     inputs, outputs
         In the model's order.
     output_names
-        The keys where the model gives a dict, else the layers' names.
+        The keys where the model gives a dict (paths of keys, ``"a/b"``, where it is nested), else the layers' names.
     input_keys
         The keys where the model takes a dict; ``inputs`` are in their order.
     backend
@@ -135,6 +135,23 @@ def refs_in(value: Any) -> Iterator[TensorRef]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from refs_in(item)
+
+
+def keyed_refs(value: Any, path: str = "") -> Iterator[tuple[str, TensorRef]]:
+    """Give the tensors of a structure as ``refs_in`` does, each with its path of keys and places: ``"a/0"``."""
+    if isinstance(value, TensorRef):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from keyed_refs(value[key], f"{path}/{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for place, item in enumerate(value):
+            yield from keyed_refs(item, f"{path}/{place}" if path else str(place))
+
+
+def has_keys(value: Any) -> bool:
+    """Tell whether a structure names some of its tensors: whether it is an object, or a list that holds one."""
+    return isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and any(map(has_keys, value)))
 
 
 def replace_refs(value: Any, replace: Callable[[TensorRef], TensorRef]) -> Any:

@@ -1,0 +1,97 @@
+"""Arithmetic, comparisons and logic of two values; ``where``.
+
+Where a result jumps (comparisons, roundings), the error is the largest jump that the errors of the inputs allow.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from tests.oracle.bounds import FUNCTION, TINY, Bounded, exact, gamma
+
+COMPARISONS = {
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+}
+
+
+def _divide_no_nan(x, y):
+    return np.where(y == 0, 0, np.divide(x, np.where(y == 0, 1, y)))
+
+
+def _floor_divide(x, y):
+    """Floor the quotient that float32 rounds."""
+    return np.floor((x / y).astype(np.float32).astype(np.float64))
+
+
+def _remainder(x, y):
+    return x - np.floor(x / y) * y
+
+
+# function in float64, roundings relative to the result
+FUNCTIONS = {
+    "add": (np.add, 1),
+    "subtract": (np.subtract, 1),
+    "multiply": (np.multiply, 1),
+    "divide": (np.divide, 1),
+    "divide_no_nan": (_divide_no_nan, 1),
+    "floor_divide": (_floor_divide, 0),
+    "remainder": (_remainder, 1),
+    "power": (np.power, FUNCTION),
+    "squared_difference": (lambda x, y: (x - y) ** 2, 3),
+    "maximum": (np.maximum, 0),
+    "minimum": (np.minimum, 0),
+    **{name: (lambda x, y, compare=compare: compare(x, y).astype(float), 0) for name, compare in COMPARISONS.items()},
+}
+JUMPS = {"equal", "not_equal", "logical_and", "logical_or", "logical_xor"}  # at one point, which corners may miss
+
+
+def of_two(name, x, y):
+    """Apply an operation to the values, and to the corners of what float32 may have in their place."""
+    function, roundings = FUNCTIONS[name]
+    with np.errstate(all="ignore"):
+        value = np.asarray(function(x.value, y.value), np.float64)
+        spread = np.zeros(value.shape)
+        if x.error.any() or y.error.any():
+            for a, b in itertools.product((-1, 0, 1), repeat=2):
+                found = function(x.value + a * x.error, y.value + b * y.error)
+                spread = np.maximum(spread, np.nan_to_num(np.abs(found - value), nan=0, posinf=np.inf))
+            if name in JUMPS:
+                near = np.abs(x.value - y.value) <= x.error + y.error
+                touched = np.broadcast_to(x.error + y.error > 0, value.shape)
+                spread = np.where(near & touched, 1, spread)
+        if name in COMPARISONS:
+            return Bounded(value, spread)
+        rounded = gamma(roundings) * (np.abs(value) + spread) + TINY
+        return Bounded(value, np.where(np.isfinite(value), spread + rounded, 0))
+
+
+def binary(module, x, y):
+    return of_two(module.operation, x, y)
+
+
+def scalar(module, x):
+    number = exact(np.float32(module.value))
+    return of_two(module.operation, number, x) if module.reverse else of_two(module.operation, x, number)
+
+
+def where(module, condition, x, y):
+    """Take one or the other; where the condition may be wrong, both are possible."""
+    chosen = condition.value != 0
+    doubtful = (condition.error > 0) & (np.abs(condition.value) <= condition.error)
+    value = np.where(chosen, x.value, y.value)
+    error = np.where(chosen, x.error, y.error)
+    both = np.abs(x.value - y.value) + x.error + y.error
+    return Bounded(value, np.where(doubtful, both, error))
+
+
+RULES = {"Binary": binary, "Scalar": scalar, "Where": where}
