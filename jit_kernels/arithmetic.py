@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from jit_kernels._broadcast import BLOCK
 from jit_kernels._elementary import ONE, ZERO, exact, floor
 from jit_kernels._jit import Kernel, kernel
-from jit_kernels.activation import BLOCK, elementwise
+from jit_kernels.activation import elementwise
 from jit_kernels.merge import add, maximum, minimum, multiply, pairwise, subtract
 
 

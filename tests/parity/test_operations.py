@@ -192,6 +192,7 @@ outputs(
     "casts",
     keras3=lambda ops, x: [
         *(ops.cast(x, "int32"), ops.cast(x, "bool"), ops.cast(x, "float32"), ops.cast(ops.cast(x, "int64"), "float32")),
+        *(ops.saturate_cast(3 * x, "int8"), ops.convert_to_tensor(x)),
         *(ops.cast(x > 0, "float32"), ops.cast(ops.cast(3 * x, "int32"), "float32") / 2),
     ],
     keras2=lambda tf, x: [

@@ -52,7 +52,6 @@ SIMPLE: Mapping[str, Callable[[], Module]] = {
 }
 UNARY = {
     "ops>Absolute": "abs",
-    "ops>Abs": "abs",
     "ops>Negative": "neg",
     "ops>Sign": "sign",
     "ops>Square": "square",

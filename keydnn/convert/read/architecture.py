@@ -15,7 +15,7 @@ from keydnn.convert.read.merged import side_by_side
 from keydnn.convert.read.nodes import call_of, counted_from_0, is_keras3, structure_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, has_keys, keyed_refs, refs_in
 from keydnn.errors import KerasFileError, KerasInteropError, Obstacle
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip
 
 MODEL_CLASSES = {"Sequential", "Functional", "Model"}
 PARTS = ("layer", "forward_layer", "backward_layer", "cell")  # keys of configurations under which wrappers hold a layer
