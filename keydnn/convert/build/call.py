@@ -311,7 +311,8 @@ class LayerCall:
     def _refuse_unread(self) -> None:
         for key, value in self._layer.config.items():
             if key not in self._read and key not in IGNORED and not key.endswith(IGNORED_ENDINGS) and value is not None:
-                self.refuse(key, "an option that KeyDNN does not know")
+                why = "a quantized layer" if key == "quantization_config" else "an option that KeyDNN does not know"
+                self.refuse(key, why)
 
     def _refuse_arguments(self) -> None:
         """Refuse keywords and constants of the call, other than those that say nothing."""
@@ -328,7 +329,8 @@ class LayerCall:
         if policy in ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"):
             self.rewrite(f"computed in float32, where Keras uses {policy}")
         elif policy not in (None, "float32", "int32", "int64"):
-            self.refuse("dtype", "a precision that KeyDNN does not know")
+            quantized = "_from_" in str(policy)  # e.g. int8_from_float32
+            self.refuse("dtype", "a quantized layer" if quantized else "a precision that KeyDNN does not know")
 
     # --- weights and modules ------------------------------------------------------------------------------------------
 

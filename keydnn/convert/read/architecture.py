@@ -160,7 +160,7 @@ def _beginning(
         return inputs, [*layers, _layer({**start, "config": config}, [Call((ends,))], version, source, 0)]
     first = _layer(start, [], version, source, 0)
     if first.class_name == "InputLayer":
-        return [TensorRef(first.name)], [first]
+        return [TensorRef(first.name)], [_with_features(first, entry)]
     shape = _sequential_input_shape(first, entry)
     if shape is None and not nested:
         raise KerasInteropError(
@@ -170,6 +170,15 @@ def _beginning(
     given = TensorRef(f"{first.name}_input")
     layer = Layer(given.layer, "InputLayer", "", {"batch_shape": shape}, ())
     return [given], [layer, dataclasses.replace(first, calls=(Call((given,)),))]
+
+
+def _with_features(first: Layer, entry: Mapping[str, Json]) -> Layer:
+    """Give an InputLayer whose features are free the size that the model was built with: no layer can do without."""
+    shape = first.config.get("batch_shape") or first.config.get("batch_input_shape")
+    built = (entry.get("build_config") or {}).get("input_shape")
+    if not (isinstance(shape, list) and isinstance(built, list) and len(shape) == len(built) > 1 and shape[-1] is None):
+        return first
+    return dataclasses.replace(first, config={**first.config, "batch_shape": [*shape[:-1], built[-1]]})
 
 
 def _branch(entry: Mapping[str, Json], version: tuple[int, ...], source: str) -> KerasModel:
