@@ -26,6 +26,7 @@ from models import QUIET, fill_statistics, names_of
 
 LIMIT = 1e-5  # of the largest output
 BATCH = 2
+PIXELS = 224  # height and width where a model leaves them free
 FORMATS = ("h5", "keras")
 ARCHITECTURES = (
     "ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge", "DenseNet121", "DenseNet169",
@@ -43,7 +44,7 @@ def make(name: str, library: str, folder: Path) -> None:
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     fill_statistics(model)
-    x = np.random.default_rng(0).uniform(0, 255, (BATCH, *model.input_shape[1:])).astype(np.float32)
+    x = np.random.default_rng(0).uniform(0, 255, (BATCH, *(size or PIXELS for size in model.input_shape[1:]))).astype(np.float32)
     np.savez(folder / "reference.npz", x=x, y=np.asarray(model(x, training=False)))
     for kind in FORMATS:
         model.save(folder / f"model.{kind}")

@@ -1,8 +1,9 @@
 """Graph to units: what is computed in one go.
 
-A convolution takes in the zero padding before it, the batch normalization behind it (folded into its weights), a
-residual addition, and an activation; dense layers, sums and batch normalizations that stand alone take in an
-activation.  What only passes its input on becomes a view.  Nothing is changed that another node or an output reads.
+A convolution takes in the zero padding before it, what scales and shifts its channels behind it (batch normalization
+and its like, folded into its weights), a residual addition, and an activation; dense layers, sums and batch
+normalizations that stand alone take in an activation.  What only passes its input on becomes a view.  Nothing is
+changed that another node or an output reads.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from keydnn.modules.dense import Linear
 from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
+from keydnn.modules.rescale import Affine, Rescale
 from keydnn.modules.shape import Flatten, Reshape, ZeroPad2d
 
 CONVOLUTIONS = (Conv1d, Conv2d)
 HEADS = (*CONVOLUTIONS, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
+NORMS = (BatchNorm1d, BatchNorm2d, Rescale, Affine)
 VIEWS = (Dropout, Flatten, Identity, Reshape)
 
 
@@ -46,7 +49,7 @@ class Unit:
     rank
         Number of axes of its value.
     norms
-        Batch normalizations behind it, to be folded into its weights.
+        What scales and shifts its channels behind it, to be folded into its weights.
     residual
         A value of the output's shape to add, if any.
     following
@@ -57,12 +60,12 @@ class Unit:
     module: Module
     inputs: tuple[str, ...]
     rank: int
-    norms: tuple[BatchNorm1d | BatchNorm2d, ...] = ()
+    norms: tuple[Module, ...] = ()
     residual: str | None = None
     following: Elementwise | None = None
 
     def whole(self) -> Module:
-        """Give the module with the batch normalizations folded in."""
+        """Give the module with what scales and shifts its channels folded in."""
         if not self.norms:
             return self.module
         factor, bias = folded(self.module, self.norms)
@@ -159,7 +162,7 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     is_product = (isinstance(head, Linear) and unit.rank == 2) or isinstance(head, CONVOLUTIONS)
     if not is_product or unit.residual is not None:
         return None
-    if isinstance(module, (BatchNorm1d, BatchNorm2d)):
+    if isinstance(module, NORMS) and has_factors(module):
         norms = (*unit.norms, module)
         return dataclasses.replace(unit, nodes=nodes, norms=norms) if can_fold(head, norms) else None
     if isinstance(module, Add) and getattr(head, "groups", 1) == 1 and len(node.inputs) == 2:
@@ -171,7 +174,26 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     return None
 
 
-def can_fold(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> bool:
+def has_factors(norm: Module) -> bool:
+    """Tell whether a module scales and shifts whole channels."""
+    return not isinstance(norm, Affine) or math.prod(norm.shape[1:]) == 1
+
+
+def factors(norm: Any) -> tuple[Any, Any]:
+    """Give the scale and the shift of each channel (or of all), float64."""
+    if isinstance(norm, Rescale):
+        return np.float64(np.float32(norm.scale)), np.float64(np.float32(norm.offset))
+    if isinstance(norm, Affine):
+        weight, bias = (norm.tensors()[name].reshape(-1).astype(np.float64) for name in ("weight", "bias"))
+        return weight, bias
+    stored: Mapping[str, Array] = norm.tensors()
+    scale = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
+    if "weight" in stored:
+        scale = scale * stored["weight"]
+    return scale, stored.get("bias", np.float32(0)) - stored["running_mean"].astype(np.float64) * scale
+
+
+def can_fold(module: Any, norms: Sequence[Module]) -> bool:
     """Tell whether every weight and bias stays finite when the normalizations are folded in."""
     factor, bias = folded(module, norms)
     assert factor is not None  # there are norms
@@ -179,7 +201,7 @@ def can_fold(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> bool:
     return bool(np.isfinite(scaled(largest, factor)).all() and np.isfinite(bias).all())
 
 
-def folded(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> tuple[npt.NDArray[np.float64] | None, Array]:
+def folded(module: Any, norms: Sequence[Module]) -> tuple[npt.NDArray[np.float64] | None, Array]:
     """Give what each output's weights are to be multiplied by (None: nothing), and the bias, rounded once."""
     if not norms:
         outputs = module.weight.shape[1 if isinstance(module, ConvTranspose2d) else 0]
@@ -189,11 +211,8 @@ def folded(module: Any, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> tuple[npt
         bias += module.bias
     with np.errstate(all="ignore"):  # can_fold looks at it
         for norm in norms:
-            stored: Mapping[str, Array] = norm.tensors()
-            scale = 1 / np.sqrt(stored["running_var"].astype(np.float64) + norm.eps)
-            if "weight" in stored:
-                scale = scale * stored["weight"]
-            bias = (bias - stored["running_mean"].astype(np.float64)) * scale + stored.get("bias", np.float32(0))
+            scale, shift = factors(norm)
+            bias = bias * scale + shift
             factor = factor * scale
         return factor, bias.astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tests.parity import cases
 from tests.parity.cases import IMAGE
-from tests.parity.kerases import Case, check, parameters
+from tests.parity.kerases import Case, adding_to, check, parameters
 
 pytestmark = pytest.mark.parity
 
@@ -27,6 +28,30 @@ for what, options in {
     "array-of-rank-2": {"scale": np.linspace(-1, 1, 12).reshape(4, 3)},
 }.items():
     one(what, "Rescaling", (2, 4, 3), **options)
+
+
+def application(library, file, class_name, **options):
+    """Make a layer that one of ``keras.applications`` has for itself."""
+    return getattr(importlib.import_module(f"{library.__name__}.src.applications.{file}"), class_name)(**options)
+
+
+cases.COVERED.update(("LayerScale", "StochasticDepth", "CustomScaleLayer", "Custom>CustomScaleLayer"))
+case = adding_to(CASES)
+
+
+@case((4, 3, 5))
+def layer_scale_of_convnext(library, x):
+    return application(library, "convnext", "LayerScale", init_values=0.1, projection_dim=5)(x)
+
+
+@case((4, 3, 5))
+def stochastic_depth_of_convnext(library, x):
+    return library.layers.Add()([x, application(library, "convnext", "StochasticDepth", drop_path_rate=0.3)(x)])
+
+
+@case((4, 3, 5), (4, 3, 5))
+def scaled_branch_of_inception_resnet(library, x, y):
+    return application(library, "inception_resnet_v2", "CustomScaleLayer", scale=0.17)([x, y])
 
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))

@@ -8,6 +8,7 @@ import pytest
 from keydnn.errors import ShapeError
 from keydnn.modules import (
     Add,
+    Affine,
     BatchNorm1d,
     BatchNorm2d,
     Concatenate,
@@ -20,6 +21,7 @@ from keydnn.modules import (
     Linear,
     MaxPool2d,
     ReLU,
+    Rescale,
     Reshape,
     Subtract,
 )
@@ -94,6 +96,29 @@ def residual_computed_later():
     make("leaky", LeakyReLU(), "b")
     make("add", Add(), "a", "leaky")
     return make.graph("add"), ["pool", "b+leaky", "a+add"]
+
+
+def scaled_branch():
+    make = image()
+    make("conv", conv(4), "x")
+    make("scale", Rescale(0.17, 0.3), "conv")
+    make("add", Add(), "x", "scale")
+    return make.graph("add"), ["conv+scale+add"]
+
+
+def affine_of_channels():
+    make = image()
+    make("conv", conv(6), "x")
+    make("affine", Affine((6, 1, 1)), "conv")
+    make("relu", ReLU(), "affine")
+    return make.graph("relu"), ["conv+affine+relu"]
+
+
+def affine_of_pixels():
+    make = image()
+    make("conv", conv(6), "x")
+    make("affine", Affine((1, 1, 9)), "conv")
+    return make.graph("affine"), ["conv", "affine"]
 
 
 def norm_after_sum():
@@ -346,6 +371,7 @@ def transposed():
 
 
 CASES = [
+    scaled_branch, affine_of_channels, affine_of_pixels,
     plain_chain, no_bias, two_norms, residual_of_input, residual_first, winograd_sized_residual, strided_residual,
     residual_computed_later, norm_after_sum, norm_after_relu, sum_after_relu, two_sums, two_relus, relu6, relu_to_zero,
     relu_with_slope, norm_and_another_reader, output_in_the_middle, output_is_the_convolution,

@@ -15,8 +15,8 @@ def dropout(call: LayerCall) -> Value:
     return call.emit(Dropout(rate), call.input())
 
 
-@builds("GaussianNoise", "ActivityRegularization")
+@builds("GaussianNoise", "ActivityRegularization", "StochasticDepth")
 def training_only(call: LayerCall) -> Value:
     """Left out, and said so."""
-    call.ignore("stddev", "l1", "l2")
+    call.ignore("stddev", "l1", "l2", "drop_path_rate")
     return call.identity(call.input())

@@ -14,6 +14,7 @@ from keydnn.modules.base import Array
 FLOATS = {"bfloat16", "float16", "float32", "float64"}
 # Names that a weight has had; the first is the one builders ask for.
 ALIASES = {
+    "gamma": ("gamma", "variable"),  # LayerScale of Keras 3 does not name its own
     "alpha": ("alpha", "alphas"),
     "depthwise_kernel": ("depthwise_kernel", "kernel"),
     "moving_variance": ("moving_variance", "moving_var"),
