@@ -1,4 +1,4 @@
-"""Convolutions: Conv1d, Conv2d, ConvTranspose2d.  Depthwise is Conv2d with groups = in_channels."""
+"""Convolutions and transposed ones over one, two and three axes.  Depthwise is a Conv with groups = in_channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from jit_kernels.conv import conv2d_nchw_f32, conv_transpose2d_nchw_f32
+from jit_kernels._jit import Kernel
+from jit_kernels.conv import conv_ncdhw_f32, conv_transpose_ncdhw_f32
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import (
     Array,
@@ -23,11 +24,15 @@ from keydnn.modules.base import (
     want_size,
 )
 from keydnn.modules.geometry import (
+    LAYOUTS,
     AnyPadding,
+    Pads,
     PerAxis,
+    as_volume,
     axis_tuple,
     canonical_padding,
     canonical_pads,
+    in_volume,
     resolve_pads,
     window_sizes,
 )
@@ -37,7 +42,6 @@ class _Convolution(Module):
     """Parameters that all convolutions share; ``axes`` is the number of spatial axes."""
 
     axes: ClassVar[int] = 2
-    layout: ClassVar[str] = "(N, {}, H, W)"
     in_channels: int
     out_channels: int
     kernel_size: PerAxis
@@ -67,7 +71,7 @@ class _Convolution(Module):
 
     def check_input(self, shape: Shape) -> None:
         """Raise ShapeError unless an input has the rank and the channels."""
-        layout = self.layout.format(self.in_channels)
+        layout = LAYOUTS[self.axes].replace("C", str(self.in_channels))
         want_rank(self, shape, 2 + self.axes, layout)
         want_size(self, shape, 1, self.in_channels, layout)
 
@@ -75,9 +79,23 @@ class _Convolution(Module):
         """Give the bias as the kernels want it."""
         return np.zeros(self.out_channels, np.float32) if self.bias is None else self.bias
 
+    def launch(self, kernel: Kernel, x: Array, crops: tuple[int, ...], out: Array) -> None:
+        """Run a kernel for volumes."""
+        assert self.weight is not None  # forward has checked
+        kernel(
+            as_volume(x),
+            as_volume(self.weight),
+            self.bias_or_zeros(),
+            *in_volume(self.stride),
+            *in_volume(self.dilation),
+            *crops,
+            self.groups,
+            as_volume(out),
+        )
+
 
 class _Forward(_Convolution):
-    """What Conv1d and Conv2d share."""
+    """What convolutions share that are not transposed."""
 
     def __post_init__(self) -> None:
         self.set(padding=canonical_padding(self.padding, self.axes))
@@ -96,24 +114,16 @@ class _Forward(_Convolution):
     def macs(self, *shapes: Shape) -> int:
         return math.prod(sized(self, self.output_shape(*shapes))) * math.prod(self.tensor_shapes()["weight"][1:])
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        sizes = sized(self, shapes[0])[2:]
+        return not any(map(any, resolve_pads(self.padding, sizes, self.kernel_size, self.stride, self.dilation)))
+
     def compute(self, *inputs: Array, out: Array) -> None:
         (x,) = inputs
         pads = resolve_pads(self.padding, x.shape[2:], self.kernel_size, self.stride, self.dilation)
         if any(map(any, pads)):
             x = np.pad(x, ((0, 0), (0, 0), *pads))
-        assert self.weight is not None  # forward has checked
-        one = (1,) * (2 - self.axes)  # Conv1d is Conv2d on images of one row
-        conv2d_nchw_f32(
-            x.reshape(*x.shape[:2], *one, *x.shape[2:]),
-            self.weight.reshape(*self.weight.shape[:2], *one, *self.kernel_size),
-            self.bias_or_zeros(),
-            *one,
-            *self.stride,
-            *one,
-            *self.dilation,
-            self.groups,
-            out.reshape(*out.shape[:2], *one, *out.shape[2:]),
-        )
+        self.launch(conv_ncdhw_f32, x, (), out)
 
 
 @module
@@ -125,7 +135,6 @@ class Conv1d(_Forward):
     """
 
     axes = 1
-    layout = "(N, {}, L)"
     in_channels: int
     out_channels: int
     kernel_size: PerAxis
@@ -172,7 +181,93 @@ class Conv2d(_Forward):
 
 
 @module
-class ConvTranspose2d(_Convolution):
+class Conv3d(_Forward):
+    """3-D convolution (cross-correlation) of (N, C, D, H, W), as ``torch.nn.Conv3d``.
+
+    Parameters are those of :class:`Conv2d`, with depth first; ``weight`` is (out_channels, in_channels / groups, kernel
+    depth, height, width).  Keras source: ``keras.layers.Conv3D``.
+    """
+
+    axes = 3
+    in_channels: int
+    out_channels: int
+    kernel_size: PerAxis
+    stride: PerAxis = 1
+    padding: AnyPadding = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+    use_bias: bool = True
+    weight: Array | None = tensor()
+    bias: Array | None = tensor()
+
+
+class _Transposed(_Convolution):
+    """What transposed convolutions share."""
+
+    padding: Pads
+    output_padding: PerAxis
+
+    def __post_init__(self) -> None:
+        self.set(
+            padding=canonical_pads("padding", self.padding, self.axes),
+            output_padding=axis_tuple("output_padding", self.output_padding, self.axes, least=0),
+        )
+        super().__post_init__()
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = {"weight": (self.in_channels, self.out_channels // self.groups, *self.kernel_size)}
+        return shapes | ({"bias": (self.out_channels,)} if self.use_bias else {})
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        self.check_input(x)
+        sizes: list[int | None] = []
+        for axis, size in enumerate(x[2:]):
+            if size is None:
+                sizes.append(None)
+                continue
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            grown = (size - 1) * self.stride[axis] + reach - sum(self.padding[axis]) + self.output_padding[axis]
+            if size < 1 or grown < 1:
+                raise ShapeError(f"{self} leaves nothing of spatial axis {axis} of its input {shape_text(x)}")
+            sizes.append(grown)
+        return (x[0], self.out_channels, *sizes)
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
+    def macs(self, *shapes: Shape) -> int:
+        return math.prod(sized(self, shapes[0])) * math.prod(self.tensor_shapes()["weight"][1:])
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        crops = in_volume(tuple(before for before, _ in self.padding), neutral=0)
+        self.launch(conv_transpose_ncdhw_f32, inputs[0], crops, out)
+
+
+@module
+class ConvTranspose1d(_Transposed):
+    """1-D transposed convolution of (N, C, L), as ``torch.nn.ConvTranspose1d``.
+
+    Parameters are those of :class:`ConvTranspose2d`; ``weight`` is (in_channels, out_channels / groups, kernel length).
+    Keras source: ``keras.layers.Conv1DTranspose``.
+    """
+
+    axes = 1
+    in_channels: int
+    out_channels: int
+    kernel_size: PerAxis
+    stride: PerAxis = 1
+    padding: AnyPadding = 0
+    output_padding: PerAxis = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+    use_bias: bool = True
+    weight: Array | None = tensor()
+    bias: Array | None = tensor()
+
+
+@module
+class ConvTranspose2d(_Transposed):
     """2-D transposed convolution of (N, C, H, W), as ``torch.nn.ConvTranspose2d``.
 
     Size of an axis: ``(size - 1) * stride + dilation * (kernel_size - 1) + 1 - before - after + output_padding``.
@@ -203,37 +298,24 @@ class ConvTranspose2d(_Convolution):
     weight: Array | None = tensor()
     bias: Array | None = tensor()
 
-    def __post_init__(self) -> None:
-        self.set(
-            padding=canonical_pads("padding", self.padding, 2),
-            output_padding=axis_tuple("output_padding", self.output_padding, 2, least=0),
-        )
-        super().__post_init__()
 
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        shapes = {"weight": (self.in_channels, self.out_channels // self.groups, *self.kernel_size)}
-        return shapes | ({"bias": (self.out_channels,)} if self.use_bias else {})
+@module
+class ConvTranspose3d(_Transposed):
+    """3-D transposed convolution of (N, C, D, H, W), as ``torch.nn.ConvTranspose3d``.
 
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (x,) = shapes
-        self.check_input(x)
-        sizes: list[int | None] = []
-        for axis, size in enumerate(x[2:]):
-            if size is None:
-                sizes.append(None)
-                continue
-            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            grown = (size - 1) * self.stride[axis] + reach - sum(self.padding[axis]) + self.output_padding[axis]
-            if size < 1 or grown < 1:
-                raise ShapeError(f"{self} leaves nothing of spatial axis {axis} of its input {shape_text(x)}")
-            sizes.append(grown)
-        return (x[0], self.out_channels, *sizes)
+    Parameters are those of :class:`ConvTranspose2d`, with depth first; ``weight`` is (in_channels, out_channels /
+    groups, kernel depth, height, width).  Keras source: ``keras.layers.Conv3DTranspose``.
+    """
 
-    def macs(self, *shapes: Shape) -> int:
-        return math.prod(sized(self, shapes[0])) * math.prod(self.tensor_shapes()["weight"][1:])
-
-    def compute(self, *inputs: Array, out: Array) -> None:
-        (top, _), (left, _) = self.padding
-        conv_transpose2d_nchw_f32(
-            inputs[0], self.weight, self.bias_or_zeros(), *self.stride, *self.dilation, top, left, self.groups, out
-        )
+    axes = 3
+    in_channels: int
+    out_channels: int
+    kernel_size: PerAxis
+    stride: PerAxis = 1
+    padding: AnyPadding = 0
+    output_padding: PerAxis = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+    use_bias: bool = True
+    weight: Array | None = tensor()
+    bias: Array | None = tensor()

@@ -1,17 +1,36 @@
-"""Windows over spatial axes: sizes, strides, padding.  The only place that knows SAME padding."""
+"""Values with spatial axes, and windows over these: sizes, strides, padding.  The only place that knows SAME padding.
+
+Kernels know volumes only: a sequence is a volume of one row, an image one of one plane.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Shape, integer, shape_text
+import numpy as np
+import numpy.typing as npt
 
+from keydnn.errors import ParameterError, ShapeError
+from keydnn.modules.base import Array, Shape, integer, shape_text
+
+LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}  # by the number of spatial axes
+
+Bounds = npt.NDArray[np.int64]  # (outputs, 2): where the window of each output begins and ends
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]  # (before, after) for each spatial axis
 Padding = Pads | Literal["same"]
 PerAxis: TypeAlias = Any  # given as an int or as one int an axis; held as a tuple of ints, one an axis
 AnyPadding: TypeAlias = Any  # given as an int, ints, pairs, "same" or "valid"; held as Padding
+
+
+def as_volume(x: Array) -> Array:
+    """Give a view (N, C, D, H, W) of (N, C, L), (N, C, H, W) or (N, C, D, H, W)."""
+    return x.reshape(*x.shape[:2], *(1,) * (5 - x.ndim), *x.shape[2:])
+
+
+def in_volume(values: Ints, neutral: int = 1) -> Ints:
+    """Give one value for each of D, H and W: a neutral one for axes that are not there."""
+    return (neutral,) * (3 - len(values)) + values
 
 
 def axis_tuple(name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
@@ -84,3 +103,18 @@ def window_sizes(
             raise ShapeError(f"{owner} has a window of {reach} on spatial axis {axis}, larger than its input {found}")
         sizes.append(room // stride[axis] + 1)
     return tuple(sizes)
+
+
+def window_bounds(size: int, kernel_size: int, stride: int, before: int, outputs: int) -> Bounds:
+    """Give the cells of each window that exist, on an axis with ``before`` cells of padding in front."""
+    first = np.arange(outputs, dtype=np.int64) * stride - before
+    return np.stack([np.maximum(first, 0), np.minimum(first + kernel_size, size)], axis=1)
+
+
+def adaptive_bounds(size: int, outputs: int) -> Bounds:
+    """Give windows that cover an axis: window i from ``i * size / outputs``, down, to ``(i + 1) * size / outputs``, up.
+
+    Source: ``_compute_static_gather_indices`` in ``keras/src/backend/tensorflow/nn.py``; PyTorch has the same windows.
+    """
+    places = np.arange(outputs, dtype=np.int64)
+    return np.stack([places * size // outputs, -(-(places + 1) * size // outputs)], axis=1)

@@ -9,11 +9,11 @@ import numpy as np
 
 from jit_kernels._simd import LANES
 from keydnn.modules.base import Array
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
+from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.plan import depthwise, transposed, winograd
 from keydnn.plan.direct import DirectJob, phase_of
-from keydnn.plan.fuse import Unit, folded, scaled
+from keydnn.plan.fuse import TRANSPOSED, Unit, folded, scaled
 from keydnn.plan.memory import aligned
 from keydnn.plan.step import ImageSizes, Job
 from keydnn.plan.window import Window, window_of
@@ -28,7 +28,7 @@ class Convolution:
     def __init__(self, unit: Unit) -> None:
         self.unit, self.module = unit, unit.module
         module: Any = unit.module
-        self.is_linear, self.is_transposed = isinstance(module, Linear), isinstance(module, ConvTranspose2d)
+        self.is_linear, self.is_transposed = isinstance(module, Linear), isinstance(module, TRANSPOSED)
         self.in_channels = module.in_features if self.is_linear else module.in_channels
         self.out_channels = module.out_features if self.is_linear else module.out_channels
         self.groups = 1 if self.is_linear else module.groups
@@ -90,9 +90,9 @@ class Convolution:
     def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
-        if isinstance(self.module, ConvTranspose2d):
-            return transposed.job(self, self.module, x, out, threads)
         window = window_of(self.module, x)
+        if self.is_transposed:
+            return transposed.job(self, window, x, out, threads)
         if window.stride[1] > 16 or 0 in out:
             return None
         kind = self._kind(x, window, out, plain)
@@ -129,4 +129,4 @@ def _block_diagonal(weight: Array, first: int, each: int) -> Array:
     return wide
 
 
-STEPS = {Conv1d: Convolution, Conv2d: Convolution, ConvTranspose2d: Convolution, Linear: Convolution}
+STEPS = dict.fromkeys((Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Linear), Convolution)

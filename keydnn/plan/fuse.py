@@ -20,16 +20,17 @@ import numpy.typing as npt
 from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Elementwise, Identity, ReLU
 from keydnn.modules.base import Array, Module
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
+from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
 from keydnn.modules.rescale import Affine, Rescale
-from keydnn.modules.shape import Flatten, Reshape, ZeroPad2d
+from keydnn.modules.shape import Flatten, Reshape, ZeroPad1d, ZeroPad2d
 
-CONVOLUTIONS = (Conv1d, Conv2d)
-HEADS = (*CONVOLUTIONS, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
+CONVOLUTIONS, TRANSPOSED = (Conv1d, Conv2d), (ConvTranspose1d, ConvTranspose2d)
+PADS = (ZeroPad1d, ZeroPad2d)
+HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
 NORMS = (BatchNorm1d, BatchNorm2d, Rescale, Affine)
 VIEWS = (Dropout, Flatten, Identity, Reshape)
 
@@ -119,7 +120,7 @@ def fuse(graph: Graph) -> list[Unit]:
         if node.name in taken:
             continue
         unit = Unit((node,), node.module, node.inputs, len(graph.shapes[node.name]))
-        if isinstance(node.module, ZeroPad2d) and node.name not in kept:
+        if isinstance(node.module, PADS) and node.name not in kept:
             unit = _padded(unit, readers.get(node.name, []))
             node = unit.nodes[-1]
         while isinstance(unit.module, HEADS) and unit.value not in kept:
@@ -139,11 +140,11 @@ def fuse(graph: Graph) -> list[Unit]:
 def _padded(unit: Unit, following: list[Node]) -> Unit:
     """Give the unit with the convolution behind its zero padding taken in, if there is one that can pad for itself."""
     pad = unit.module
-    if len(following) != 1 or not isinstance(pad, ZeroPad2d):
+    if len(following) != 1 or not isinstance(pad, PADS):
         return unit
     (node,) = following
     conv = node.module
-    if not isinstance(conv, Conv2d) or conv.padding == "same" or len(node.inputs) != 1:
+    if not isinstance(conv, CONVOLUTIONS) or conv.axes != pad.axes or conv.padding == "same":
         return unit
     pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pad.padding, conv.padding, strict=True))
     return dataclasses.replace(unit, nodes=(*unit.nodes, node), module=dataclasses.replace(conv, padding=pads))
@@ -204,7 +205,7 @@ def can_fold(module: Any, norms: Sequence[Module]) -> bool:
 def folded(module: Any, norms: Sequence[Module]) -> tuple[npt.NDArray[np.float64] | None, Array]:
     """Give what each output's weights are to be multiplied by (None: nothing), and the bias, rounded once."""
     if not norms:
-        outputs = module.weight.shape[1 if isinstance(module, ConvTranspose2d) else 0]
+        outputs = module.weight.shape[1 if isinstance(module, TRANSPOSED) else 0]
         return None, np.zeros(outputs, np.float32) if module.bias is None else module.bias
     factor, bias = np.ones(len(module.weight)), np.zeros(len(module.weight))
     if module.bias is not None:

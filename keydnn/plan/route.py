@@ -15,16 +15,15 @@ from jit_kernels._simd import LANES
 from keydnn.errors import ShapeError
 from keydnn.graph import Graph
 from keydnn.modules.base import Permutation, sized
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.modules.merge import Concatenate
-from keydnn.modules.shape import Permute, ZeroPad2d
-from keydnn.plan.fuse import Unit
+from keydnn.modules.shape import Permute, ZeroPad1d, ZeroPad2d
+from keydnn.plan.fuse import CONVOLUTIONS, PADS, TRANSPOSED, Unit
 from keydnn.plan.memory import Scratch
 from keydnn.plan.step import NO_HALO, ImageSizes, Job, Need, Step
 from keydnn.plan.values import Blocked, Plain, Sizes, contiguous_strides, image_sizes
 
-ALWAYS = (Conv1d, Conv2d, ConvTranspose2d, Linear)  # these run on the blocked layout wherever their input comes from
+ALWAYS = (*CONVOLUTIONS, *TRANSPOSED, Linear)  # these run on the blocked layout wherever their input comes from
 
 
 @dataclass(eq=False)
@@ -94,7 +93,7 @@ class Route:
             self._source[name] = (unit.inputs[0], unit.module.dims)
             self._permutes[name] = unit
             return
-        if isinstance(unit.module, ZeroPad2d) and self._pad(unit, unit.module):
+        if isinstance(unit.module, PADS) and self._pad(unit, unit.module):
             return
         job = self._job(unit, step, threads)
         if job is None:
@@ -110,12 +109,12 @@ class Route:
             self._adopt(out, blocked)
         self.operations.append(Operation([*blocked], out, unit, job, added))
 
-    def _pad(self, unit: Unit, module: ZeroPad2d) -> bool:
+    def _pad(self, unit: Unit, module: ZeroPad1d | ZeroPad2d) -> bool:
         """Let zero padding be a part of the halo, where its input is blocked."""
         sizes = image_sizes(self._sizes[unit.inputs[0]])
         if sizes is None or not self._is_blocked(unit.inputs[0], sizes):
             return False
-        (top, bottom), (left, right) = module.padding
+        (top, bottom), (left, right) = ((0, 0),) * (2 - module.axes) + module.padding
         value = self._as_blocked(unit.inputs[0], Need(sizes)).padded((top, bottom, left, right))
         self._blocked[unit.value, value.sizes, LANES] = value
         self._computed_blocked.add(unit.value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keydnn.modules.conv import ConvTranspose2d
 from keydnn.plan.direct import DirectJob, Phase
 from keydnn.plan.step import ImageSizes, Job
+from keydnn.plan.window import Window
 
 if TYPE_CHECKING:
     from keydnn.plan.conv import Convolution
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Taps = tuple[tuple[int, int], ...]
 
 
-def job(owner: Convolution, module: ConvTranspose2d, x: ImageSizes, out: ImageSizes, threads: int) -> Job | None:
+def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int) -> Job | None:
     """Give the job; None for groups, and where some pixels read no input at all."""
-    strides = module.stride
-    per_axis = [[taps_of(module, axis, phase) for phase in range(min(strides[axis], out[2 + axis]))] for axis in (0, 1)]
-    if module.groups > 1 or not all(taps for axis in per_axis for taps in axis):
+    strides = window.stride
+    per_axis = [[taps_of(window, axis, phase) for phase in range(min(strides[axis], out[2 + axis]))] for axis in (0, 1)]
+    if owner.groups > 1 or not all(taps for axis in per_axis for taps in axis):
         return None
     phases = [
         Phase(
@@ -37,13 +37,13 @@ def job(owner: Convolution, module: ConvTranspose2d, x: ImageSizes, out: ImageSi
     return DirectJob(owner, phases, x, out, threads, "transposed").job((top, bottom, left, right))
 
 
-def taps_of(module: ConvTranspose2d, axis: int, phase: int) -> Taps:
+def taps_of(window: Window, axis: int, phase: int) -> Taps:
     """Give the taps of an axis that reach the outputs ``phase + q * stride``: index, and input pixel relative to q.
 
     Input pixel i adds to output ``i * stride + index * dilation - crop``; ordered by the input pixel.
     """
-    stride, dilation, crop = module.stride[axis], module.dilation[axis], module.padding[axis][0]
-    reached = [(phase + crop - index * dilation, index) for index in range(module.kernel_size[axis])]
+    stride, dilation, crop = window.stride[axis], window.dilation[axis], window.pads[axis][0]
+    reached = [(phase + crop - index * dilation, index) for index in range(window.size[axis])]
     return tuple(
         sorted(((index, shift // stride) for shift, index in reached if shift % stride == 0), key=lambda tap: tap[1])
     )

@@ -1,4 +1,4 @@
-"""The windows of convolutions in a plan, in two axes."""
+"""The windows of convolutions in a plan, in two axes: sequences are images of one row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from keydnn.plan.step import ImageSizes
 
 
 class Window(NamedTuple):
-    """Kernel size, stride, dilation (height, width each) and padding ((top, bottom), (left, right))."""
+    """Kernel size, stride, dilation (height, width each) and padding ((top, bottom), (left, right)).
+
+    The padding of a transposed convolution is what it cuts off.
+    """
 
     size: tuple[int, int]
     stride: tuple[int, int]
@@ -38,6 +41,6 @@ def window_of(module: Any, sizes: ImageSizes) -> Window:
     if isinstance(module, Linear):
         return Window((1, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
     pads = resolve_pads(module.padding, sizes[4 - module.axes :], module.kernel_size, module.stride, module.dilation)
-    one = (1,) * (2 - module.axes)  # Conv1d is Conv2d on images of one row
+    one = (1,) * (2 - module.axes)
     none = ((0, 0),) * (2 - module.axes)
     return Window(one + module.kernel_size, one + module.stride, one + module.dilation, none + pads)

@@ -12,9 +12,8 @@ from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Identity
 from keydnn.modules.base import shape_text
 from keydnn.modules.dropout import Dropout
-from keydnn.modules.shape import ZeroPad2d
 from keydnn.plan import Part, Plan, Program
-from keydnn.plan.fuse import Unit
+from keydnn.plan.fuse import PADS, Unit
 from keydnn.plan.memory import home_of
 from keydnn.plan.route import Operation, all_sizes
 from keydnn.plan.step import Launch
@@ -151,7 +150,7 @@ class _Reader:
             return "dropped"
         if unit.is_view:
             return "view, no copy"
-        if isinstance(unit.module, ZeroPad2d):
+        if isinstance(unit.module, PADS):
             return "padding kept in a halo"
         return "permuted where it is read" if unit.value in self.needed else "dropped, nobody reads it"
 
@@ -161,7 +160,7 @@ class _Reader:
         name = self.read_as.get(id(operation.out), "")
         while name in self.by_value and id(self.by_value[name]) not in self.computed:
             unit = self.by_value[name]
-            if not unit.is_view and not isinstance(unit.module, ZeroPad2d) and id(unit) not in self.done:
+            if not unit.is_view and not isinstance(unit.module, PADS) and id(unit) not in self.done:
                 found.insert(0, unit)
             name = unit.inputs[0]
         return found
@@ -223,7 +222,7 @@ class LayerNames:
             return ""
         if any(node.module is norm for norm in unit.norms):
             return "folded"
-        if isinstance(node.module, ZeroPad2d):
+        if isinstance(node.module, PADS):
             return "in the halo"
         return "dropped" if isinstance(node.module, (Dropout, Identity)) else ""
 

@@ -1,4 +1,4 @@
-"""Conv1d, Conv2d, ConvTranspose2d against the float64 oracle."""
+"""Convolutions and transposed ones over one, two and three axes against the float64 oracle."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
-from keydnn.modules import Conv1d, Conv2d, ConvTranspose2d
+from keydnn.modules import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tests import naive
+from tests.properties import assert_any_thread_count
+
+FORWARD, TRANSPOSED = (Conv1d, Conv2d, Conv3d), (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 
 
 def random(seed, *shape):
@@ -64,17 +67,33 @@ def test_conv1d_agrees_with_the_oracle(module):
     check_conv(module, random(2, 2, module.in_channels, 11))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(Conv3d(3, 4, (2, 3, 1)), id="valid"),
+        pytest.param(Conv3d(4, 6, 3, stride=(1, 2, 3), padding="same", groups=2), id="same-strides-groups"),
+        pytest.param(
+            Conv3d(2, 3, 2, dilation=(2, 1, 3), padding=((1, 0), (0, 2), (3, 1)), use_bias=False), id="dilation"
+        ),
+    ],
+)
+def test_conv3d_agrees_with_the_oracle(module):
+    check_conv(module, random(2, 2, module.in_channels, 4, 5, 6))
+
+
+@settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_conv2d_agrees_with_the_oracle_for_any_geometry(data):
-    small = st.integers(1, 4)
-    pair = st.tuples(small, small)
-    groups, per_in, per_out = data.draw(small), data.draw(small), data.draw(small)
-    kernel_size, dilation, stride = data.draw(pair), data.draw(pair), data.draw(pair)
+def test_convolutions_agree_with_the_oracle_for_any_geometry(data):
+    axes = data.draw(st.integers(1, 3))
+    small, tiny = st.integers(1, 4), st.integers(1, 2)
+    each = st.tuples(*[small] * axes)
+    groups, per_in, per_out = data.draw(tiny), data.draw(tiny), data.draw(tiny)
+    kernel_size, dilation, stride = data.draw(each), data.draw(st.tuples(*[tiny] * axes)), data.draw(each)
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel_size, strict=True)]
-    size = tuple(data.draw(st.integers(r, r + 6)) for r in reach)
-    padding = data.draw(st.sampled_from(["same", "valid"]) | st.tuples(*[st.tuples(small, small)] * 2))
-    module = Conv2d(groups * per_in, groups * per_out, kernel_size, stride, padding, dilation, groups)
+    size = tuple(data.draw(st.integers(r, r + 4)) for r in reach)
+    padding = data.draw(st.sampled_from(["same", "valid"]) | st.tuples(*[st.tuples(small, small)] * axes))
+    make = FORWARD[axes - 1]
+    module = make(groups * per_in, groups * per_out, kernel_size, stride, padding, dilation, groups)
     check_conv(module, random(3, data.draw(st.integers(0, 2)), groups * per_in, *size))
 
 
@@ -103,9 +122,39 @@ def test_conv_transpose2d_agrees_with_the_oracle(module):
     check_transpose(module, random(4, 2, module.in_channels, 4, 5))
 
 
-def test_conv_transpose2d_undoes_the_shape_of_conv2d():
-    forward, back = Conv2d(2, 3, 3, stride=2), ConvTranspose2d(3, 2, 3, stride=2)
-    assert back.output_shape(forward.output_shape((1, 2, 9, 11))) == (1, 2, 9, 11)
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_transposed_convolutions_agree_with_the_oracle_for_any_geometry(data):
+    axes = data.draw(st.integers(1, 3))
+    small, tiny, few = st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)
+    each = st.tuples(*[small] * axes)
+    groups, per_in, per_out = data.draw(tiny), data.draw(tiny), data.draw(tiny)
+    kernel_size, stride, dilation = data.draw(each), data.draw(each), data.draw(st.tuples(*[tiny] * axes))
+    extra = data.draw(st.tuples(*[few] * axes))
+    full = [d * (k - 1) + 1 + p for d, k, p in zip(dilation, kernel_size, extra, strict=True)]  # of one cell
+    pads = [
+        (before, data.draw(st.integers(0, n - 1 - before)))
+        for n in full
+        for before in [data.draw(st.integers(0, n - 1))]
+    ]
+    make = TRANSPOSED[axes - 1]
+    module = make(groups * per_in, groups * per_out, kernel_size, stride, tuple(pads), extra, dilation, groups)
+    size = [data.draw(st.integers(1, 4)) for _ in range(axes)]
+    check_transpose(module, random(5, data.draw(few), groups * per_in, *size))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_transposed_convolutions_undo_the_shape_of_convolutions(axes):
+    forward, back = FORWARD[axes - 1](2, 3, 3, stride=2), TRANSPOSED[axes - 1](3, 2, 3, stride=2)
+    shape = (1, 2, *(9, 11, 7)[:axes])
+    assert back.output_shape(forward.output_shape(shape)) == shape
+
+
+@pytest.mark.parametrize("make", [Conv3d, ConvTranspose3d])
+def test_any_thread_count_gives_the_same_bits(make):
+    module = make(6, 5, (2, 3, 2), stride=2)
+    module = module.with_tensors({name: random(6, *shape) for name, shape in module.tensor_shapes().items()})
+    assert_any_thread_count(module, random(7, 3, 6, 5, 6, 7))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +172,17 @@ def test_conv_transpose2d_undoes_the_shape_of_conv2d():
 def test_bad_parameters_are_refused_by_name(arguments, word):
     with pytest.raises(ParameterError, match=word):
         Conv2d(**{"in_channels": 3, "out_channels": 4, "kernel_size": 3, **arguments})
+
+
+def test_every_number_of_axes_names_its_own_layout():
+    for make, shape, layout in (
+        (Conv1d, (1, 3, 8, 8), r"\(N, 3, L\), got \(1, 3, 8, 8\)"),
+        (Conv3d, (1, 3, 8, 8), r"\(N, 3, D, H, W\), got \(1, 3, 8, 8\)"),
+        (ConvTranspose1d, (1, 2, 8), r"\(N, 3, L\), got \(1, 2, 8\)"),
+        (ConvTranspose3d, (1, 3, 8), r"\(N, 3, D, H, W\), got \(1, 3, 8\)"),
+    ):
+        with pytest.raises(ShapeError, match=layout):
+            make(3, 4, 1).output_shape(shape)
 
 
 def test_wrong_inputs_are_refused_before_any_kernel_runs():

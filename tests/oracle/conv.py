@@ -27,4 +27,4 @@ def conv_transpose(module, x):
     return linear_sum(operation, module.weight[:, 0].size, x, module.weight, bias_of(module, module.out_channels))
 
 
-RULES = {"Conv1d": conv, "Conv2d": conv, "ConvTranspose2d": conv_transpose}
+RULES = {f"Conv{axes}d": conv for axes in (1, 2, 3)} | {f"ConvTranspose{axes}d": conv_transpose for axes in (1, 2, 3)}

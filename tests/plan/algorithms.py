@@ -15,6 +15,7 @@ from keydnn.modules import (
     Concatenate,
     Conv1d,
     Conv2d,
+    ConvTranspose1d,
     ConvTranspose2d,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -124,6 +125,8 @@ CASES = {
         _one((B + 3, 9, 18), Conv2d(B + 3, B + 3, 5, 2, "same", groups=B + 3)), "depthwise convolution"),
     "transposed": (
         _fed((B + 3, 7, 5), ConvTranspose2d(B + 3, 3 * B, 3, 2), SiLU()), "transposed convolution"),
+    "transposed-sequence": (
+        _fed((B + 3, 23), ConvTranspose1d(B + 3, 3 * B, 4, 3, 1), SiLU()), "transposed convolution"),
     "winograd-tiles": (
         _fed((B, 84, 81), Conv2d(B, B + 3, 3, padding="same"), ReLU(), winograd=True), "Winograd convolution"),
     "winograd-numbers": (

@@ -23,6 +23,7 @@ from keydnn.modules import (
     Concatenate,
     Conv1d,
     Conv2d,
+    ConvTranspose1d,
     ConvTranspose2d,
     Crop2d,
     Dropout,
@@ -42,6 +43,7 @@ from keydnn.modules import (
     SiLU,
     Subtract,
     Upsample2d,
+    ZeroPad1d,
     ZeroPad2d,
 )
 from tests.plan.bounds import winograd_in_oracle
@@ -241,13 +243,24 @@ class Growing(Maker):
 
     @property
     def sequence(self):
-        return [self.conv1d, self.linear, self.linear, self.merge, self.concatenate, self.activation, self.turn]
+        return [
+            self.conv1d, self.transposed1d, self.linear, self.linear, self.merge, self.concatenate, self.activation,
+            self.turn,
+        ]  # fmt: skip
 
     def conv1d(self, x):
         channels, _ = self.shapes[x]
         groups = self.pick(1, channels)
         module = Conv1d(channels, channels if groups > 1 else self.pick(*CHANNELS), 3, padding="same", groups=groups)
         return self.add(module, x)
+
+    def transposed1d(self, x):
+        channels, length = self.shapes[x]
+        if length > 40:
+            return None
+        kernel, stride, crop = self.pick((3, 2, ((0, 1),)), (4, 2, 1), (3, 1, 0), (2, 3, 0))
+        made = self.add(ConvTranspose1d(channels, self.pick(*CHANNELS), kernel, stride, crop), x)
+        return self.activation(made) if self.chance() else made
 
     def linear(self, x):
         made = self.add(Linear(self.shapes[x][-1], self.pick(*CHANNELS)), x)
@@ -256,6 +269,7 @@ class Growing(Maker):
     def turn(self, x):
         channels, length = self.shapes[x]
         modules = [Permute((0, 2, 1)), MaxPool1d(2, 1, padding="same"), GlobalAvgPool1d(), Flatten()]
+        modules.append(ZeroPad1d(((2, 1),)))
         return self.add(self.pick(*modules, Reshape((channels, 1, length)), BatchNorm1d(channels)), x)
 
     @property

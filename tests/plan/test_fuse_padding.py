@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from keydnn.modules import Add, BatchNorm2d, MaxPool2d, ReLU, Subtract, ZeroPad2d
-from tests.plan.graphs import assert_plan_agrees, conv, filled, image, units
+from keydnn.modules import Add, BatchNorm2d, Conv1d, MaxPool2d, ReLU, Subtract, ZeroPad1d, ZeroPad2d
+from tests.plan.graphs import Maker, assert_plan_agrees, conv, filled, image, units
 
 
 def padded():
@@ -23,6 +23,15 @@ def padded_twice():
     make("pad2", ZeroPad2d(1), "pad")
     make("conv", conv(padding=((0, 2), (1, 0))), "pad2")
     return make.graph("conv"), ["pad", "pad2+conv"]
+
+
+def padded_sequence():
+    make = Maker(x=(4, 9))
+    make("pad", ZeroPad1d(((2, 1),)), "x")
+    make("conv", Conv1d(4, 6, 3, stride=2, padding=((0, 1),)), "pad")
+    make("pad2", ZeroPad1d(((1, 3),)), "conv")
+    make("relu", ReLU(), "pad2")
+    return make.graph("relu"), ["pad+conv", "pad2", "relu"]
 
 
 def padded_depthwise():
@@ -90,7 +99,8 @@ def padding_of_nothing_else():
 
 
 CASES = [
-    padded, padded_twice, padded_depthwise, padded_grouped, padded_residual, padded_with_a_shared_convolution,
+    padded, padded_twice, padded_sequence, padded_depthwise, padded_grouped, padded_residual,
+    padded_with_a_shared_convolution,
     padding_before_same, padding_read_twice, padding_is_an_output, padding_of_nothing_else,
 ]  # fmt: skip
 COUNTED = [case for case in CASES if case()[1] is not None]

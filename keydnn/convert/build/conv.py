@@ -1,17 +1,27 @@
-"""Conv1D, Conv2D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose."""
+"""Conv, DepthwiseConv, SeparableConv and ConvTranspose layers over one, two and three axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Array
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose2d
-from keydnn.modules.geometry import Ints
+from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from keydnn.modules.geometry import AnyPadding, Ints
+
+Convolution = Conv1d | Conv2d | Conv3d
+PLAIN: dict[str, type[Convolution]] = {"Conv1D": Conv1d, "Conv2D": Conv2d, "Conv3D": Conv3d}
+DEPTHWISE: dict[str, type[Convolution]] = {"DepthwiseConv1D": Conv1d, "DepthwiseConv2D": Conv2d}
+SEPARABLE: dict[str, type[Convolution]] = {"SeparableConv1D": Conv1d, "SeparableConv2D": Conv2d}
+TRANSPOSED = {
+    "Conv1DTranspose": ConvTranspose1d,
+    "Conv2DTranspose": ConvTranspose2d,
+    "Conv3DTranspose": ConvTranspose3d,
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Window:
 
     kernel_size: Ints
     stride: Ints
-    padding: str
+    padding: AnyPadding
     dilation: Ints
     use_bias: bool
     last: bool  # whether the channels are last
@@ -31,9 +41,9 @@ class Window:
 
 
 def read_window(call: LayerCall, axes: int, *paddings: str) -> Window:
-    """Read the shared options of a convolution over some spatial axes."""
+    """Read the shared options of a convolution over some spatial axes; causal padding is made explicit."""
     call.ignore("activation")
-    return Window(
+    window = Window(
         call.integers("kernel_size", axes),
         call.integers("strides", axes, 1),
         call.choice("padding", "valid", ("valid", "same", *paddings)),
@@ -41,6 +51,10 @@ def read_window(call: LayerCall, axes: int, *paddings: str) -> Window:
         call.boolean("use_bias", True),
         call.channels_last(),
     )
+    if window.padding != "causal":
+        return window
+    reach = window.dilation[0] * (window.kernel_size[0] - 1)
+    return replace(window, padding=((reach, 0),))
 
 
 def bias_of(arrays: Sequence[Array]) -> Array | None:
@@ -49,50 +63,31 @@ def bias_of(arrays: Sequence[Array]) -> Array | None:
 
 
 def as_correlation(call: LayerCall, kernel: Array, axes: int) -> Array:
-    """Give a kernel as the modules use it: Keras on Theano mirrored those of Conv1D, Conv2D, Conv2DTranspose."""
+    """Give a kernel as the modules use it: Keras on Theano mirrored those of Conv and ConvTranspose layers."""
     if call.backend != "theano":
         return kernel
     call.rewrite("kernel of the Theano backend mirrored")
     return np.flip(kernel, tuple(range(axes)))
 
 
-@builds("Conv1D", fused_activation=True)
-def conv1d(call: LayerCall) -> Value:
-    """Kernel (length, in / groups, out) -> weight (out, in / groups, length); causal padding is made explicit."""
+def channels_leading(kernel: Array) -> Array:
+    """Give a kernel (*sizes, a, b) as (b, a, *sizes)."""
+    return np.moveaxis(kernel, (-1, -2), (0, 1))
+
+
+@builds(*PLAIN, fused_activation=True)
+def convolution(call: LayerCall) -> Value:
+    """Kernel (*sizes, in / groups, out) -> weight (out, in / groups, *sizes)."""
+    module_type = PLAIN[call.class_name]
+    axes = module_type.axes
     out_channels, groups = call.integer("filters"), call.integer("groups", 1)
-    window = read_window(call, 1, "causal")
-    x = call.to_channels_first(call.input(rank=3), window.last)
+    window = read_window(call, axes, *(["causal"] if axes == 1 else []))
+    x = call.to_channels_first(call.input(rank=2 + axes), window.last)
     in_channels = call.size(x, 1)
     kernel, *bias = call.weights(
         kernel=(*window.kernel_size, in_channels // groups, out_channels), bias=window.bias_shape(out_channels)
     )
-    reach = window.dilation[0] * (window.kernel_size[0] - 1)
-    module = Conv1d(
-        in_channels,
-        out_channels,
-        window.kernel_size,
-        window.stride,
-        ((reach, 0),) if window.padding == "causal" else window.padding,
-        window.dilation,
-        groups,
-        window.use_bias,
-        weight=as_correlation(call, kernel, 1).transpose(2, 1, 0),
-        bias=bias_of(bias),
-    )
-    return call.to_channels_last(call.emit(module, x), window.last)
-
-
-@builds("Conv2D", fused_activation=True)
-def conv2d(call: LayerCall) -> Value:
-    """Kernel (height, width, in / groups, out) -> weight (out, in / groups, height, width)."""
-    out_channels, groups = call.integer("filters"), call.integer("groups", 1)
-    window = read_window(call, 2)
-    x = call.to_channels_first(call.input(rank=4), window.last)
-    in_channels = call.size(x, 1)
-    kernel, *bias = call.weights(
-        kernel=(*window.kernel_size, in_channels // groups, out_channels), bias=window.bias_shape(out_channels)
-    )
-    module = Conv2d(
+    module = module_type(
         in_channels,
         out_channels,
         window.kernel_size,
@@ -101,16 +96,17 @@ def conv2d(call: LayerCall) -> Value:
         window.dilation,
         groups,
         window.use_bias,
-        weight=as_correlation(call, kernel, 2).transpose(3, 2, 0, 1),
+        weight=channels_leading(as_correlation(call, kernel, axes)),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
 
 
-def depthwise(window: Window, kernel: Array, bias: Array | None) -> Conv2d:
-    """Kernel (height, width, in, multiplier) -> weight (in * multiplier, 1, height, width), groups = in."""
+def depthwise(module_type: type[Convolution], window: Window, kernel: Array, bias: Array | None) -> Convolution:
+    """Kernel (*sizes, in, multiplier) -> weight (in * multiplier, 1, *sizes), groups = in."""
     *_, channels, multiplier = kernel.shape
-    return Conv2d(
+    weight = np.moveaxis(kernel, (-2, -1), (0, 1)).reshape(channels * multiplier, 1, *window.kernel_size)
+    return module_type(
         channels,
         channels * multiplier,
         window.kernel_size,
@@ -119,64 +115,69 @@ def depthwise(window: Window, kernel: Array, bias: Array | None) -> Conv2d:
         window.dilation,
         channels,
         bias is not None,
-        weight=kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, *window.kernel_size),
+        weight=weight,
         bias=bias,
     )
 
 
-@builds("DepthwiseConv2D", fused_activation=True)
-def depthwise_conv2d(call: LayerCall) -> Value:
-    """A Conv2d with as many groups as channels."""
+@builds(*DEPTHWISE, fused_activation=True)
+def depthwise_convolution(call: LayerCall) -> Value:
+    """A convolution with as many groups as channels."""
+    module_type = DEPTHWISE[call.class_name]
     multiplier = call.integer("depth_multiplier", 1)
-    window = read_window(call, 2)
+    window = read_window(call, module_type.axes)
     call.ignore("filters")
     call.require("groups", 1, None)
-    x = call.to_channels_first(call.input(rank=4), window.last)
+    x = call.to_channels_first(call.input(rank=2 + module_type.axes), window.last)
     channels = call.size(x, 1)
     kernel, *bias = call.weights(
         depthwise_kernel=(*window.kernel_size, channels, multiplier), bias=window.bias_shape(channels * multiplier)
     )
-    return call.to_channels_last(call.emit(depthwise(window, kernel, bias_of(bias)), x), window.last)
+    return call.to_channels_last(call.emit(depthwise(module_type, window, kernel, bias_of(bias)), x), window.last)
 
 
-@builds("SeparableConv2D", fused_activation=True)
-def separable_conv2d(call: LayerCall) -> Value:
-    """Two modules: ``<name>.depthwise`` without bias, then the 1x1 convolution."""
+@builds(*SEPARABLE, fused_activation=True)
+def separable_convolution(call: LayerCall) -> Value:
+    """Two modules: ``<name>.depthwise`` without bias, then the convolution of single cells."""
+    module_type = SEPARABLE[call.class_name]
+    axes = module_type.axes
     out_channels, multiplier = call.integer("filters"), call.integer("depth_multiplier", 1)
-    window = read_window(call, 2)
+    window = read_window(call, axes, *(["causal"] if axes == 1 else []))
     call.require("groups", 1, None)
-    x = call.to_channels_first(call.input(rank=4), window.last)
+    x = call.to_channels_first(call.input(rank=2 + axes), window.last)
     channels = call.size(x, 1)
     first, second, *bias = call.weights(
         depthwise_kernel=(*window.kernel_size, channels, multiplier),
-        pointwise_kernel=(1, 1, channels * multiplier, out_channels),
+        pointwise_kernel=(*[1] * axes, channels * multiplier, out_channels),
         bias=window.bias_shape(out_channels),
     )
-    middle = call.emit(depthwise(window, first, None), x, part="depthwise")
-    module = Conv2d(
+    middle = call.emit(depthwise(module_type, window, first, None), x, part="depthwise")
+    module = module_type(
         channels * multiplier,
         out_channels,
         1,
         use_bias=window.use_bias,
-        weight=second.transpose(3, 2, 0, 1),
+        weight=channels_leading(second),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, middle), window.last)
 
 
-@builds("Conv2DTranspose", fused_activation=True)
-def conv2d_transpose(call: LayerCall) -> Value:
-    """Kernel (height, width, out, in) -> weight (in, out, height, width); Keras' sizes as cropping and output_padding.
+@builds(*TRANSPOSED, fused_activation=True)
+def transposed_convolution(call: LayerCall) -> Value:
+    """Kernel (*sizes, out, in) -> weight (in, out, *sizes); Keras' sizes as cropping and output_padding.
 
     Source: ``_get_output_shape_given_tf_padding`` in ``keras/src/backend/common/backend_utils.py``; where the result is
     smaller than the full one, TensorFlow cuts the smaller half off in front.
     """
+    module_type = TRANSPOSED[call.class_name]
+    axes = module_type.axes
     out_channels = call.integer("filters")
-    window = read_window(call, 2)
+    window = read_window(call, axes)
     extra = call.option("output_padding")
-    extras = (None, None) if extra is None else call.integers("output_padding", 2, least=0)
+    extras = (None,) * axes if extra is None else call.integers("output_padding", axes, least=0)
     call.require("groups", 1, None)
-    x = call.to_channels_first(call.input(rank=4), window.last)
+    x = call.to_channels_first(call.input(rank=2 + axes), window.last)
     in_channels = call.size(x, 1)
     kernel, *bias = call.weights(
         kernel=(*window.kernel_size, out_channels, in_channels), bias=window.bias_shape(out_channels)
@@ -191,7 +192,7 @@ def conv2d_transpose(call: LayerCall) -> Value:
         cut = max(-grows, 0)
         pads.append((cut // 2, cut - cut // 2))
         output_padding.append(max(grows, 0))
-    module = ConvTranspose2d(
+    module = module_type(
         in_channels,
         out_channels,
         window.kernel_size,
@@ -200,7 +201,7 @@ def conv2d_transpose(call: LayerCall) -> Value:
         tuple(output_padding),
         window.dilation,
         use_bias=window.use_bias,
-        weight=as_correlation(call, kernel, 2).transpose(3, 2, 0, 1),
+        weight=channels_leading(as_correlation(call, kernel, axes)),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
