@@ -9,6 +9,7 @@ LEAKY = {"keras3": {"negative_slope": 0.1}, "keras2": {"alpha": 0.1}}
 IMAGE, SEQUENCE = (7, 9, 10), (11, 4)
 RANKED = {2: (5,), 3: (6, 5), 4: (4, 3, 5)}
 COVERED: set[str] = set()  # Keras classes that have cases in the files imported so far
+FUSED: set[str] = set()  # those of them with a case of an activation
 
 
 def leaky(library):
@@ -25,6 +26,8 @@ def layer(library, class_name, options):
 def one(cases, what, class_name, *shapes, kerases=("keras3", "keras2"), case=None, **options):
     """Add the case of one layer on one input, or on a list of them; ``case`` has further arguments of the Case."""
     COVERED.add(class_name)
+    if "activation" in options:
+        FUSED.add(class_name)
 
     def build(library, *inputs):
         return layer(library, class_name, options)(list(inputs) if len(inputs) > 1 else inputs[0])
