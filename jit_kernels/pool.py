@@ -1,7 +1,7 @@
-"""Pooling kernels, NCHW, float32.
+"""Pooling kernels, float32, on volumes (D, H, W), one a channel; images and sequences are volumes of one plane or row.
 
-Windows are cut to the cells that exist, so no input is padded; every window has at least one (each side's padding is
-less than the window).
+A window is given by where it begins and ends on each axis, cut to the cells that exist, so no input is padded; every
+window has at least one.
 """
 
 from __future__ import annotations
@@ -16,78 +16,60 @@ from jit_kernels._jit import kernel
 LOWEST = np.finfo(np.float32).min
 
 
-@kernel("void(f4[:,:,:,::1], i8, i8, i8, i8, i8, i8, f4[:,::1], f4[:,:,:,::1])", writes=2)
-def max_pool2d_nchw_f32(
-    x: Any,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_top: int,
-    pad_left: int,
-    scratch: Any,
-    out: Any,
-) -> None:
-    """Largest value of each window of ``x`` (N, C, H, W), written to ``out`` (N, C, OH, OW).
+@kernel("void(f4[:,:,:,::1], i8[:,::1], i8[:,::1], i8[:,::1], f4[:,::1], f4[:,:,:,::1])", writes=2)
+def max_pool_f32(x: Any, planes: Any, rows: Any, columns: Any, scratch: Any, out: Any) -> None:
+    """Largest value of each window of ``x`` (volumes, D, H, W), written to ``out`` (volumes, OD, OH, OW).
 
-    As in TensorFlow the search starts from the lowest finite number and NaN is passed over: a window of nothing but
-    NaN and -inf gives -3.4028235e38.  The rows of a window come first, all columns at once, into ``scratch``
-    (N * C, W).  Parallel axis: planes, N * C.
+    ``planes`` (OD, 2), ``rows`` (OH, 2) and ``columns`` (OW, 2) hold first and last + 1.  As in TensorFlow the search
+    starts from the lowest finite number and NaN is passed over: a window of nothing but NaN and -inf gives
+    -3.4028235e38.  The rows of a window come first, all columns at once, into ``scratch`` (volumes, W).  Parallel axis:
+    volumes.
     """
-    _, channels, in_h, in_w = x.shape
-    batch, _, out_h, out_w = out.shape
-    for plane in prange(batch * channels):
-        n, c = plane // channels, plane % channels
-        highest = scratch[plane]
-        for i in range(out_h):
-            top = i * stride_h - pad_top
-            for column in range(in_w):
-                highest[column] = LOWEST
-            for row in range(max(top, 0), min(top + kernel_h, in_h)):
-                source = x[n, c, row]
+    volumes, _, _, in_w = x.shape
+    _, out_d, out_h, out_w = out.shape
+    for volume in prange(volumes):
+        highest = scratch[volume]
+        for d in range(out_d):
+            for i in range(out_h):
                 for column in range(in_w):
-                    value, so_far = source[column], highest[column]
-                    highest[column] = value if value > so_far else so_far
-            target = out[n, c, i]
-            for j in range(out_w):
-                left = j * stride_w - pad_left
-                largest = LOWEST
-                for column in range(max(left, 0), min(left + kernel_w, in_w)):
-                    largest = max(largest, highest[column])
-                target[j] = largest
+                    highest[column] = LOWEST
+                for plane in range(planes[d, 0], planes[d, 1]):
+                    for row in range(rows[i, 0], rows[i, 1]):
+                        source = x[volume, plane, row]
+                        for column in range(in_w):
+                            value, so_far = source[column], highest[column]
+                            highest[column] = value if value > so_far else so_far
+                target = out[volume, d, i]
+                for j in range(out_w):
+                    largest = LOWEST
+                    for column in range(columns[j, 0], columns[j, 1]):
+                        largest = max(largest, highest[column])
+                    target[j] = largest
 
 
-@kernel("void(f4[:,:,:,::1], i8, i8, i8, i8, i8, i8, b1, f4[:,:,:,::1])")
-def avg_pool2d_nchw_f32(
-    x: Any,
-    kernel_h: int,
-    kernel_w: int,
-    stride_h: int,
-    stride_w: int,
-    pad_top: int,
-    pad_left: int,
-    count_include_pad: bool,
-    out: Any,
-) -> None:
-    """Mean of each window of ``x`` (N, C, H, W), written to ``out`` (N, C, OH, OW).
+@kernel("void(f4[:,:,:,::1], i8[:,::1], i8[:,::1], i8[:,::1], i8, f4[:,:,:,::1])")
+def avg_pool_f32(x: Any, planes: Any, rows: Any, columns: Any, cells: int, out: Any) -> None:
+    """Mean of each window of ``x`` (volumes, D, H, W), written to ``out`` (volumes, OD, OH, OW).
 
-    The sum is divided by the window's size, or by the number of cells it has in ``x`` unless ``count_include_pad``.
-    Parallel axis: planes, N * C; each window is summed in float32, row by row.
+    ``planes`` (OD, 2), ``rows`` (OH, 2) and ``columns`` (OW, 2) hold first and last + 1.  The sum is divided by
+    ``cells``, or by the number of cells of the window if that is 0.  Parallel axis: volumes; each window is summed in
+    float32, row by row.
     """
-    _, channels, in_h, in_w = x.shape
-    batch, _, out_h, out_w = out.shape
-    for plane in prange(batch * channels):
-        n, c = plane // channels, plane % channels
-        for i in range(out_h):
-            first_row, last_row = max(i * stride_h - pad_top, 0), min(i * stride_h - pad_top + kernel_h, in_h)
-            for j in range(out_w):
-                first, last = max(j * stride_w - pad_left, 0), min(j * stride_w - pad_left + kernel_w, in_w)
-                total = np.float32(0)
-                for row in range(first_row, last_row):
-                    for column in range(first, last):
-                        total += x[n, c, row, column]
-                cells = kernel_h * kernel_w if count_include_pad else (last_row - first_row) * (last - first)
-                out[n, c, i, j] = total / np.float32(cells)
+    volumes, out_d, out_h, out_w = out.shape
+    for volume in prange(volumes):
+        for d in range(out_d):
+            first_plane, last_plane = planes[d, 0], planes[d, 1]
+            for i in range(out_h):
+                first_row, last_row = rows[i, 0], rows[i, 1]
+                for j in range(out_w):
+                    first, last = columns[j, 0], columns[j, 1]
+                    total = np.float32(0)
+                    for plane in range(first_plane, last_plane):
+                        for row in range(first_row, last_row):
+                            for column in range(first, last):
+                                total += x[volume, plane, row, column]
+                    count = (last_plane - first_plane) * (last_row - first_row) * (last - first)
+                    out[volume, d, i, j] = total / np.float32(cells if cells else count)
 
 
 @kernel("void(f4[:,::1], f4[::1])")
@@ -120,3 +102,20 @@ def global_avg_f32(x: Any, out: Any) -> None:
         for cell in range(cells):
             total += np.float64(x[row, cell])
         out[row] = total / cells
+
+
+@kernel("void(f4[:,:,::1], f4[:,::1], f4[:,::1])")
+def masked_avg_f32(x: Any, mask: Any, out: Any) -> None:
+    """Mean of the cells of each row of ``x`` (N, C, L) at which ``mask`` (N, L) is not 0, summed in float64.
+
+    Writes ``out`` (N, C): NaN where there is no such cell.  Parallel axis: rows, N * C.
+    """
+    batch, channels, length = x.shape
+    for row in prange(batch * channels):
+        n, c = row // channels, row % channels
+        total, count = 0.0, 0.0
+        for cell in range(length):
+            if mask[n, cell] != 0:
+                total += np.float64(x[n, c, cell])
+                count += 1.0
+        out[n, c] = total / count

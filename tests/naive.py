@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -126,10 +127,14 @@ def pool(x, kernel_size, stride, pads, reduce):
     return out
 
 
+def largest(window):
+    """Give the largest value of each window as Keras does: NaN passed over, nothing below the lowest finite float32."""
+    return np.fmax.reduce(window, axis=-1, initial=f64(np.finfo(np.float32).min))
+
+
 def max_pool(x, kernel_size, stride, pads):
     """Keras' max pooling: NaN is passed over, and nothing is below the lowest finite float32."""
-    lowest = f64(np.finfo(np.float32).min)
-    return pool(x, kernel_size, stride, pads, lambda window: np.fmax.reduce(window, axis=-1, initial=lowest))
+    return pool(x, kernel_size, stride, pads, largest)
 
 
 def avg_pool(x, kernel_size, stride, pads, count_include_pad):
@@ -138,6 +143,23 @@ def avg_pool(x, kernel_size, stride, pads, count_include_pad):
     return pool(
         x, kernel_size, stride, pads, lambda window: window.sum(-1) / (full if count_include_pad else window.shape[-1])
     )
+
+
+def adaptive_windows(size, outputs):
+    """Cells of each of the windows that cover an axis, by exact division."""
+    starts = [math.floor(Fraction(i * size, outputs)) for i in range(outputs)]
+    ends = [math.ceil(Fraction((i + 1) * size, outputs)) for i in range(outputs)]
+    return [list(range(start, end)) for start, end in zip(starts, ends, strict=True)]
+
+
+def adaptive_pool(x, output_size, reduce):
+    """Reduce as many windows as are asked for, each given as (N, C, cells)."""
+    per_axis = [adaptive_windows(*sizes) for sizes in zip(x.shape[2:], output_size, strict=True)]
+    out = np.empty((*x.shape[:2], *output_size))
+    for index in itertools.product(*map(range, output_size)):
+        cells = [windows[i] for windows, i in zip(per_axis, index, strict=True)]
+        out[(..., *index)] = reduce(f64(x)[np.ix_(*map(range, x.shape[:2]), *cells)].reshape(*x.shape[:2], -1))
+    return out
 
 
 # --- normalisation and matrix products -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Pooling: MaxPool1d/2d, AvgPool1d/2d, and the global ones."""
+"""Pooling over one, two and three axes: by windows of a size, by windows of a count (adaptive), and of all cells."""
 
 from __future__ import annotations
 
@@ -9,26 +9,52 @@ from typing import ClassVar
 import numpy as np
 
 from jit_kernels._jit import Kernel
-from jit_kernels.pool import avg_pool2d_nchw_f32, global_avg_f32, global_max_f32, max_pool2d_nchw_f32
+from jit_kernels.pool import avg_pool_f32, global_avg_f32, global_max_f32, masked_avg_f32, max_pool_f32
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Shape, flag, module, shape_text, want_rank
 from keydnn.modules.geometry import (
+    LAYOUTS,
     AnyPadding,
-    Ints,
+    Bounds,
     PerAxis,
+    adaptive_bounds,
+    as_volume,
     axis_tuple,
     canonical_padding,
     resolve_pads,
+    window_bounds,
     window_sizes,
 )
 
-LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)"}
+WHOLE = np.array([[0, 1]])  # of an axis that is not there
 
 
-class _Pool(Module):
-    """Parameters that all windowed pools share; ``axes`` is the number of spatial axes."""
+class _Windows(Module):
+    """Pools over windows; ``axes`` is the number of spatial axes."""
 
     axes: ClassVar[int] = 2
+
+    def bounds(self, x: Array, out: Array) -> list[Bounds]:
+        """Give the cells of the windows on each spatial axis."""
+        raise NotImplementedError
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
+    def launch(self, kernel: Kernel, x: Array, out: Array, *options: int | Array) -> None:
+        """Run a kernel for volumes."""
+        bounds = [WHOLE] * (3 - self.axes) + self.bounds(x, out)
+        volumes, targets = (as_volume(array).reshape(-1, *as_volume(array).shape[2:]) for array in (x, out))
+        kernel(volumes, *bounds, *options, targets)
+
+    def find_largest(self, x: Array, out: Array) -> None:
+        """Write the largest value of each window."""
+        self.launch(max_pool_f32, x, out, np.empty((x.shape[0] * x.shape[1], x.shape[-1]), np.float32))
+
+
+class _Pool(_Windows):
+    """Windows of a size, at equal distances."""
+
     kernel_size: PerAxis
     stride: PerAxis  # given as None, held as kernel_size
     padding: AnyPadding
@@ -50,30 +76,15 @@ class _Pool(Module):
         want_rank(self, x, 2 + self.axes, LAYOUTS[self.axes])
         return (*x[:2], *window_sizes(self, x, self.kernel_size, self.stride, self.padding, (1,) * self.axes))
 
-    def launch(self, kernel: Kernel, x: Array, out: Array, *options: bool | Array) -> None:
-        """Run a kernel for images; sequences are images of one row."""
+    def bounds(self, x: Array, out: Array) -> list[Bounds]:
         pads = resolve_pads(self.padding, x.shape[2:], self.kernel_size, self.stride, (1,) * self.axes)
-        ones: Ints = (1,) * (2 - self.axes)
-        kernel(
-            x.reshape(*x.shape[:2], *ones, *x.shape[2:]),
-            *ones,
-            *self.kernel_size,
-            *ones,
-            *self.stride,
-            *(0,) * (2 - self.axes),
-            *(before for before, _ in pads),
-            *options,
-            out.reshape(*out.shape[:2], *ones, *out.shape[2:]),
-        )
+        axes = zip(x.shape[2:], self.kernel_size, self.stride, pads, out.shape[2:], strict=True)
+        return [window_bounds(size, window, stride, pad[0], outputs) for size, window, stride, pad, outputs in axes]
 
 
 class _MaxPool(_Pool):
-    def launches_only(self, *shapes: Shape) -> bool:
-        return True
-
     def compute(self, *inputs: Array, out: Array) -> None:
-        batch, channels, *_, width = inputs[0].shape
-        self.launch(max_pool2d_nchw_f32, inputs[0], out, np.empty((batch * channels, width), np.float32))
+        self.find_largest(inputs[0], out)
 
 
 class _AvgPool(_Pool):
@@ -83,11 +94,9 @@ class _AvgPool(_Pool):
         self.set(count_include_pad=flag("count_include_pad", self.count_include_pad))
         super().__post_init__()
 
-    def launches_only(self, *shapes: Shape) -> bool:
-        return True
-
     def compute(self, *inputs: Array, out: Array) -> None:
-        self.launch(avg_pool2d_nchw_f32, inputs[0], out, self.count_include_pad)
+        cells = math.prod(self.kernel_size) if self.count_include_pad else 0
+        self.launch(avg_pool_f32, inputs[0], out, cells)
 
 
 @module
@@ -128,6 +137,19 @@ class MaxPool2d(_MaxPool):
 
 
 @module
+class MaxPool3d(_MaxPool):
+    """Largest value in each window of (N, C, D, H, W); parameters as of :class:`MaxPool2d`, with depth first.
+
+    Keras source: ``keras.layers.MaxPooling3D``.
+    """
+
+    axes = 3
+    kernel_size: PerAxis
+    stride: PerAxis = None
+    padding: AnyPadding = 0
+
+
+@module
 class AvgPool1d(_AvgPool):
     """Mean of each window of (N, C, L); parameters as of :class:`AvgPool2d`.
 
@@ -156,6 +178,20 @@ class AvgPool2d(_AvgPool):
     Keras source: ``keras.layers.AveragePooling2D`` (``count_include_pad=False``).
     """
 
+    kernel_size: PerAxis
+    stride: PerAxis = None
+    padding: AnyPadding = 0
+    count_include_pad: bool = dataclasses.field(default=True, kw_only=True)
+
+
+@module
+class AvgPool3d(_AvgPool):
+    """Mean of each window of (N, C, D, H, W); parameters as of :class:`AvgPool2d`, with depth first.
+
+    Keras source: ``keras.layers.AveragePooling3D``.
+    """
+
+    axes = 3
     kernel_size: PerAxis
     stride: PerAxis = None
     padding: AnyPadding = 0
@@ -201,12 +237,62 @@ class GlobalAvgPool1d(_GlobalPool):
 
 
 @module
+class MaskedGlobalAvgPool1d(Module):
+    """Mean of the cells of each channel of (N, C, L) at which a mask (N, L) is not 0: (N, C), or (N, C, 1).
+
+    NaN where the mask leaves nothing.  What the other cells hold plays no part, NaN included; in Keras 2 a NaN there
+    spoils the mean.
+
+    Parameters
+    ----------
+    keepdims
+        Whether the last axis stays, of size 1.
+
+    Keras source: ``keras.layers.GlobalAveragePooling1D`` of a masked input.
+    """
+
+    arity = 2
+    keepdims: bool = False
+
+    def __post_init__(self) -> None:
+        self.set(keepdims=flag("keepdims", self.keepdims))
+        super().__post_init__()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        x, mask = shapes
+        want_rank(self, x, 3, f"{LAYOUTS[1]} and a mask (N, L)")
+        sizes = (x[0], x[2])
+        if len(mask) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(mask, sizes, strict=True)):
+            raise ShapeError(f"{self} takes an input {shape_text(x)} and a mask (N, L), got {shape_text(mask)}")
+        return (*x[:2], *((1,) if self.keepdims else ()))
+
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        x, mask = inputs
+        masked_avg_f32(x, mask, out.reshape(x.shape[:2]))
+
+
+@module
 class GlobalAvgPool2d(_GlobalPool):
     """Mean of each channel of (N, C, H, W): (N, C), or (N, C, 1, 1) with ``keepdims``.
 
     Keras source: ``keras.layers.GlobalAveragePooling2D``.
     """
 
+    kernel = global_avg_f32
+    keepdims: bool = False
+
+
+@module
+class GlobalAvgPool3d(_GlobalPool):
+    """Mean of each channel of (N, C, D, H, W): (N, C), or (N, C, 1, 1, 1) with ``keepdims``.
+
+    Keras source: ``keras.layers.GlobalAveragePooling3D``.
+    """
+
+    axes = 3
     kernel = global_avg_f32
     keepdims: bool = False
 
@@ -232,3 +318,117 @@ class GlobalMaxPool2d(_GlobalPool):
 
     kernel = global_max_f32
     keepdims: bool = False
+
+
+@module
+class GlobalMaxPool3d(_GlobalPool):
+    """Largest value of each channel of (N, C, D, H, W), NaN if it holds one: (N, C), or (N, C, 1, 1, 1).
+
+    Keras source: ``keras.layers.GlobalMaxPooling3D``.
+    """
+
+    axes = 3
+    kernel = global_max_f32
+    keepdims: bool = False
+
+
+class _AdaptivePool(_Windows):
+    """As many windows as the output has cells, which cover the input."""
+
+    output_size: PerAxis
+
+    def __post_init__(self) -> None:
+        self.set(output_size=axis_tuple("output_size", self.output_size, self.axes))
+        super().__post_init__()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        want_rank(self, x, 2 + self.axes, LAYOUTS[self.axes])
+        if 0 in x[2:]:
+            raise ShapeError(f"{self} takes an input with cells in it, got {shape_text(x)}")
+        return (*x[:2], *self.output_size)
+
+    def bounds(self, x: Array, out: Array) -> list[Bounds]:
+        return [adaptive_bounds(*sizes) for sizes in zip(x.shape[2:], self.output_size, strict=True)]
+
+
+class _AdaptiveAvgPool(_AdaptivePool):
+    def compute(self, *inputs: Array, out: Array) -> None:
+        self.launch(avg_pool_f32, inputs[0], out, 0)
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    def compute(self, *inputs: Array, out: Array) -> None:
+        self.find_largest(inputs[0], out)
+
+
+@module
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Mean of each of the windows that cover (N, C, L); they are those of :class:`AdaptiveAvgPool2d`.
+
+    Keras source: ``keras.layers.AdaptiveAveragePooling1D``.
+    """
+
+    axes = 1
+    output_size: PerAxis
+
+
+@module
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """Mean of each of the windows that cover (N, C, H, W), as ``torch.nn.AdaptiveAvgPool2d``.
+
+    Window ``i`` of an axis runs from ``i * size / output_size``, rounded down, to ``(i + 1) * size / output_size``,
+    rounded up; windows may share cells.
+
+    Parameters
+    ----------
+    output_size
+        Cells of the output: an integer, or one an axis.
+
+    Keras source: ``keras.layers.AdaptiveAveragePooling2D``.
+    """
+
+    output_size: PerAxis
+
+
+@module
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Mean of each of the windows that cover (N, C, D, H, W); they are those of :class:`AdaptiveAvgPool2d`.
+
+    Keras source: ``keras.layers.AdaptiveAveragePooling3D``.
+    """
+
+    axes = 3
+    output_size: PerAxis
+
+
+@module
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Largest value of each of the windows that cover (N, C, L); they are those of :class:`AdaptiveAvgPool2d`.
+
+    NaN is passed over as in :class:`MaxPool2d`.  Keras source: ``keras.layers.AdaptiveMaxPooling1D``.
+    """
+
+    axes = 1
+    output_size: PerAxis
+
+
+@module
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Largest value of each of the windows that cover (N, C, H, W); they are those of :class:`AdaptiveAvgPool2d`.
+
+    NaN is passed over as in :class:`MaxPool2d`.  Keras source: ``keras.layers.AdaptiveMaxPooling2D``.
+    """
+
+    output_size: PerAxis
+
+
+@module
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Largest value of each of the windows that cover (N, C, D, H, W); they are those of :class:`AdaptiveAvgPool2d`.
+
+    NaN is passed over as in :class:`MaxPool2d`.  Keras source: ``keras.layers.AdaptiveMaxPooling3D``.
+    """
+
+    axes = 3
+    output_size: PerAxis

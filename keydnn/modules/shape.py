@@ -9,9 +9,7 @@ import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Shape, integer, module, shape_text, want_rank
-from keydnn.modules.geometry import AnyPadding, canonical_pads
-
-LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)"}
+from keydnn.modules.geometry import LAYOUTS, AnyPadding, canonical_pads
 
 
 def count(sizes: Shape) -> int | None:

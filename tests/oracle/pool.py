@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tests import naive
-from tests.oracle.bounds import average, selected
+from tests.oracle.bounds import TINY, Bounded, average, gamma, selected
 
 
 def _pads(module, x):
@@ -31,17 +31,38 @@ def _global(reduce):
     return operation
 
 
-AVERAGE = average(_avg_pool, lambda module, x: math.prod(module.kernel_size))
-GLOBAL_AVERAGE = average(_global(np.mean), lambda module, x: math.prod(x.value.shape[2:]))
-MAX, GLOBAL_MAX = selected(_max_pool), selected(_global(np.max))
+def _masked_average(module, x, mask):
+    """Any mask is exact, and where it is not 0 counts as 1."""
+    counts = (mask.value != 0)[:, np.newaxis]
 
-RULES = {
-    "MaxPool1d": MAX,
-    "MaxPool2d": MAX,
-    "AvgPool1d": AVERAGE,
-    "AvgPool2d": AVERAGE,
-    "GlobalAvgPool1d": GLOBAL_AVERAGE,
-    "GlobalAvgPool2d": GLOBAL_AVERAGE,
-    "GlobalMaxPool1d": GLOBAL_MAX,
-    "GlobalMaxPool2d": GLOBAL_MAX,
-}
+    def mean(values):
+        with np.errstate(invalid="ignore"):  # of nothing
+            found = np.where(counts, values, 0).sum(2) / counts.sum(2)
+        return found[..., np.newaxis] if module.keepdims else found
+
+    return Bounded(mean(x.value), mean(x.error) + gamma(x.value.shape[2] + 1) * mean(x.largest) + TINY)
+
+
+def _adaptive(reduce):
+    return lambda module, x: naive.adaptive_pool(x, module.output_size, reduce)
+
+
+def _cells(module, x):
+    """Cells of a window, and one division more for each axis: Keras takes the mean of means, axis by axis."""
+    axes = list(zip(x.value.shape[2:], module.output_size, strict=True))
+    return math.prod(size // outputs + 2 for size, outputs in axes) + len(axes)
+
+
+_AXES = (1, 2, 3)
+RULES = (
+    {f"MaxPool{axes}d": selected(_max_pool) for axes in _AXES}
+    | {f"AvgPool{axes}d": average(_avg_pool, lambda module, x: math.prod(module.kernel_size)) for axes in _AXES}
+    | {f"GlobalMaxPool{axes}d": selected(_global(np.max)) for axes in _AXES}
+    | {
+        f"GlobalAvgPool{axes}d": average(_global(np.mean), lambda module, x: math.prod(x.value.shape[2:]))
+        for axes in _AXES
+    }
+    | {"MaskedGlobalAvgPool1d": _masked_average}
+    | {f"AdaptiveMaxPool{axes}d": selected(_adaptive(naive.largest)) for axes in _AXES}
+    | {f"AdaptiveAvgPool{axes}d": average(_adaptive(lambda window: window.mean(-1)), _cells) for axes in _AXES}
+)

@@ -1,4 +1,4 @@
-"""Convolutions over one and three axes in both Kerases and from every source (those of images are in test_layers.py)."""
+"""Convolutions over one and three axes in both Kerases and from every source; those of images are in test_layers.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,53 @@
+"""Pooling over volumes, adaptive and masked, in both Kerases and from every source; the rest is in test_layers.py."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.parity import cases
+from tests.parity.kerases import Case, check, parameters
+
+pytestmark = pytest.mark.parity
+
+CASES: list[Case] = []
+one, both_formats = partial(cases.one, CASES), partial(cases.both_formats, CASES)
+VOLUME = (5, 6, 7, 3)
+
+both_formats("default", "MaxPooling3D", VOLUME)
+for kind in ("Max", "Average"):
+    for what, options in {
+        "2": {"pool_size": 2},
+        "same": {"pool_size": 3, "padding": "same"},
+        "same-even": {"pool_size": 2, "padding": "same"},
+        "stride-1-same": {"pool_size": 3, "strides": 1, "padding": "same"},
+        "stride-3": {"pool_size": 2, "strides": 3},
+        "unequal": {"pool_size": (1, 2, 3), "strides": (2, 1, 2), "padding": "same"},
+    }.items():
+        both_formats(what, f"{kind}Pooling3D", VOLUME, **options)
+    for what, options in {"plain": {}, "keepdims": {"keepdims": True}}.items():
+        both_formats(what, f"Global{kind}Pooling3D", VOLUME, **options)
+    for axes, shape in {1: (11, 3), 2: (7, 10, 3), 3: VOLUME}.items():
+        # Keras 3.15 ends in a floating point exception where one maximum is taken of all cells.
+        sizes = {"1": 1} if kind == "Average" else {}
+        for what, output_size in {**sizes, "4": 4, "5": 5, "whole": shape[:-1], "unequal": (3, 2, 5)[:axes]}.items():
+            both_formats(
+                what, f"Adaptive{kind}Pooling{axes}D", shape, output_size=output_size, kerases=("keras3",)
+            )  # fmt: skip
+
+MASKED = {
+    "draw": lambda random, shape: random.integers(0, 2, shape) if len(shape) == 2 else random.standard_normal(shape)
+}
+for what, options in {"last": {}, "first": {"data_format": "channels_first"}, "keepdims": {"keepdims": True}}.items():
+    shape = (3, 40) if what == "first" else (40, 3)
+
+    def masked(library, x, mask, options=options):
+        return library.layers.GlobalAveragePooling1D(**options)(x, mask=mask)
+
+    CASES.append(Case(f"masked-{what}", (shape, (40,)), masked, **MASKED))
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
+def test_pooling_agrees(case, name, source):
+    check(case, name, source)
