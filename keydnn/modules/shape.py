@@ -1,14 +1,15 @@
-"""Moves of memory: Flatten, Reshape, Permute, ZeroPad1d/2d, Crop1d/2d.  NumPy does them; there is no kernel file."""
+"""Moves of memory: Flatten, Reshape, Permute, repeating, padding, cropping.  NumPy does them; there is no kernel."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Array, Module, Shape, integer, module, shape_text, want_rank
+from keydnn.modules.base import Array, Module, Permutation, Shape, integer, module, shape_text, want_rank
 from keydnn.modules.geometry import LAYOUTS, AnyPadding, canonical_pads
 
 
@@ -120,8 +121,52 @@ class Permute(Module):
         np.copyto(out, np.transpose(inputs[0], self.dims))
 
 
+@module
+class RepeatInterleave(Module):
+    """Every element of an axis several times, one after another, as ``torch.repeat_interleave``.
+
+    Parameters
+    ----------
+    repeats
+        How often.
+    dim
+        The axis, not the batch axis 0; negative ones count from the end.
+
+    Keras source: ``keras.layers.RepeatVector``, behind a ``Reshape`` of (N, F) to (N, 1, F).
+    """
+
+    repeats: int
+    dim: int = -1
+
+    def __post_init__(self) -> None:
+        self.set(repeats=integer("repeats", self.repeats), dim=integer("dim", self.dim, least=-32))
+        if self.dim == 0:
+            raise ParameterError("dim must not be the batch axis 0")
+        super().__post_init__()
+
+    def _axis(self, rank: int) -> int:
+        axis = self.dim + rank if self.dim < 0 else self.dim
+        if not 0 < axis < rank:
+            raise ShapeError(f"{self} takes an input with an axis {self.dim} behind the batch axis, got rank {rank}")
+        return axis
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        axis = self._axis(len(x))
+        size = x[axis]
+        return (*x[:axis], None if size is None else size * self.repeats, *x[axis + 1 :])
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        (x,) = inputs
+        before, inner = x.shape[: self._axis(x.ndim) + 1], x.shape[self._axis(x.ndim) + 1 :]
+        np.copyto(out.reshape(*before, self.repeats, *inner), x.reshape(*before, 1, *inner))
+
+    def permuted(self, permutation: Permutation) -> Module | None:
+        return dataclasses.replace(self, dim=permutation.index(self._axis(len(permutation))))
+
+
 class _ZeroPad(Module):
-    """What ZeroPad1d and ZeroPad2d share."""
+    """What the modules that pad with zeros share."""
 
     axes: ClassVar[int] = 2
     padding: AnyPadding
@@ -176,8 +221,24 @@ class ZeroPad2d(_ZeroPad):
     padding: AnyPadding
 
 
+@module
+class ZeroPad3d(_ZeroPad):
+    """Zeros around (N, C, D, H, W).
+
+    Parameters
+    ----------
+    padding
+        Cells added: an integer, one an axis, or ((front, back), (top, bottom), (left, right)).
+
+    Keras source: ``keras.layers.ZeroPadding3D``.
+    """
+
+    axes = 3
+    padding: AnyPadding
+
+
 class _Crop(Module):
-    """What Crop1d and Crop2d share."""
+    """What the modules that crop share."""
 
     axes: ClassVar[int] = 2
     cropping: AnyPadding
@@ -229,4 +290,21 @@ class Crop2d(_Crop):
     Keras source: ``keras.layers.Cropping2D``.
     """
 
+    cropping: AnyPadding
+
+
+@module
+class Crop3d(_Crop):
+    """(N, C, D, H, W) without its faces.
+
+    Parameters
+    ----------
+    cropping
+        Cells cut off: an integer, one an axis, or ((front, back), (top, bottom), (left, right)); at least one cell must
+        remain.
+
+    Keras source: ``keras.layers.Cropping3D``.
+    """
+
+    axes = 3
     cropping: AnyPadding

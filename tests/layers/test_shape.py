@@ -1,4 +1,4 @@
-"""Flatten, Reshape, Permute, ZeroPad1d/2d, Crop1d/2d against NumPy."""
+"""Flatten, Reshape, Permute, RepeatInterleave, padding and cropping against NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules import Crop1d, Crop2d, Flatten, Permute, Reshape, ZeroPad1d, ZeroPad2d
+from keydnn.modules import (
+    Crop1d,
+    Crop2d,
+    Crop3d,
+    Flatten,
+    Permute,
+    RepeatInterleave,
+    Reshape,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
+from tests.properties import assert_permuted
 
 ANY_SHAPE = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)
 
@@ -77,13 +89,28 @@ def test_permute_moves_free_sizes_along():
     assert Permute((0, 1)).permuted((0, 1)) is None
 
 
+@settings(max_examples=50, deadline=None)
+@given(hnp.array_shapes(min_dims=2, max_dims=5, min_side=0, max_side=4), st.integers(1, 4), st.data())
+def test_repeat_interleave_agrees_with_numpy(shape, repeats, data):
+    dim = data.draw(st.integers(1, len(shape) - 1) | st.integers(1 - len(shape), -1))
+    x = numbered(*shape)
+    check(RepeatInterleave(repeats, dim), x, np.repeat(x, repeats, dim))
+    order = (0, *data.draw(st.permutations(range(1, len(shape)))))
+    assert_permuted(RepeatInterleave(repeats, dim), order, x)
+
+
+def test_repeat_interleave_leaves_free_sizes_free():
+    assert RepeatInterleave(3, 1).output_shape((None, None, 4)) == (None, None, 4)
+    assert RepeatInterleave(3).output_shape((None, None, 4)) == (None, None, 12)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_padding_and_cropping_agree_with_numpy_and_undo_each_other(data):
-    axes = data.draw(st.sampled_from([1, 2]))
+    axes = data.draw(st.integers(1, 3))
     x = numbered(data.draw(st.integers(0, 2)), 2, *(data.draw(st.integers(1, 4)) for _ in range(axes)))
     pairs = tuple(data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3))) for _ in range(axes))
-    pad, crop = ((ZeroPad1d, Crop1d), (ZeroPad2d, Crop2d))[axes - 1]
+    pad, crop = ((ZeroPad1d, Crop1d), (ZeroPad2d, Crop2d), (ZeroPad3d, Crop3d))[axes - 1]
     padded = np.pad(x, ((0, 0), (0, 0), *pairs))
     check(pad(pairs), x, padded)
     np.testing.assert_array_equal(crop(pairs)(padded), x)
@@ -120,6 +147,8 @@ def test_padding_and_cropping_leave_free_sizes_free():
         pytest.param(lambda: Permute((0, 1, 1)), "dims", id="permute-twice"),
         pytest.param(lambda: Permute((0, 2)), "dims", id="permute-gap"),
         pytest.param(lambda: Permute(()), "dims", id="permute-nothing"),
+        pytest.param(lambda: RepeatInterleave(0, 1), "repeats", id="repeat-0"),
+        pytest.param(lambda: RepeatInterleave(2, 0), "dim", id="repeat-the-batch"),
         pytest.param(lambda: Permute(2), "dims", id="permute-number"),
         pytest.param(lambda: ZeroPad2d((1, 1, 2, 2)), "padding", id="padding-in-pytorch-order"),
         pytest.param(lambda: ZeroPad2d(-1), "padding", id="negative-padding"),
@@ -140,6 +169,9 @@ def test_bad_parameters_are_refused_by_name(make, word):
         pytest.param(Reshape((3, -1)), (2, 11), "cannot hold the 11 elements", id="reshape-remainder"),
         pytest.param(Reshape((1,)), (), r"\(N, ...\), got \(\)", id="reshape-no-batch"),
         pytest.param(Permute((0, 2, 1)), (2, 3), "rank 3, got", id="permute-other-rank"),
+        pytest.param(RepeatInterleave(2, 2), (2, 3), "an axis 2", id="repeat-no-such-axis"),
+        pytest.param(RepeatInterleave(2, -2), (2, 3), "an axis -2", id="repeat-the-batch-from-the-end"),
+        pytest.param(ZeroPad3d(1), (2, 3, 4, 5), r"\(N, C, D, H, W\), got", id="padding-rank-4"),
         pytest.param(ZeroPad2d(1), (2, 3, 4), r"\(N, C, H, W\), got", id="padding-rank-3"),
         pytest.param(Crop2d(1), (1, 1, 2, 5), "leaves nothing of spatial axis 0", id="cropping-everything"),
         pytest.param(Crop1d(((3, 3),)), (1, 1, 5), "leaves nothing of spatial axis 0", id="cropping-more"),

@@ -24,8 +24,7 @@ RULES = {
     "Flatten": selected(lambda module, x: x.reshape(x.shape[0], -1)),
     "Reshape": selected(_reshape),
     "Permute": selected(lambda module, x: np.transpose(x, module.dims)),
-    "ZeroPad1d": selected(_pad),
-    "ZeroPad2d": selected(_pad),
-    "Crop1d": selected(_crop),
-    "Crop2d": selected(_crop),
+    "RepeatInterleave": selected(lambda module, x: np.repeat(x, module.repeats, module.dim)),
+    **dict.fromkeys(("ZeroPad1d", "ZeroPad2d", "ZeroPad3d"), selected(_pad)),
+    **dict.fromkeys(("Crop1d", "Crop2d", "Crop3d"), selected(_crop)),
 }
