@@ -1,4 +1,4 @@
-"""Upsampling kernels, NCHW, float32, by integer factors."""
+"""Upsampling kernels, float32: by integer factors, and by weighted sums along an axis."""
 
 from __future__ import annotations
 
@@ -10,18 +10,38 @@ from numba import prange
 from jit_kernels._jit import device, kernel
 
 
-@kernel("void(f4[:,:,:,::1], i8, i8, f4[:,:,:,::1])")
-def upsample_nearest2d_nchw_f32(x: Any, scale_h: int, scale_w: int, out: Any) -> None:
-    """Repeat every cell of ``x`` (N, C, H, W), writing ``out`` (N, C, H * scale_h, W * scale_w).
+@kernel("void(f4[:,:,:,:,::1], i8, i8, i8, f4[:,:,:,:,::1])")
+def upsample_nearest_f32(x: Any, scale_d: int, scale_h: int, scale_w: int, out: Any) -> None:
+    """Repeat every cell of ``x`` (N, C, D, H, W), writing ``out`` (N, C, D * scale_d, H * scale_h, W * scale_w).
 
-    Parallel axis: planes, N * C.
+    Parallel axis: volumes, N * C.
     """
-    batch, channels, out_h, out_w = out.shape
-    for plane in prange(batch * channels):
-        n, c = plane // channels, plane % channels
-        for i in range(out_h):
-            for j in range(out_w):
-                out[n, c, i, j] = x[n, c, i // scale_h, j // scale_w]
+    batch, channels, out_d, out_h, out_w = out.shape
+    for volume in prange(batch * channels):
+        n, c = volume // channels, volume % channels
+        for d in range(out_d):
+            for i in range(out_h):
+                for j in range(out_w):
+                    out[n, c, d, i, j] = x[n, c, d // scale_d, i // scale_h, j // scale_w]
+
+
+@kernel("void(f4[:,:,::1], i8[::1], i8[::1], f4[:,::1], f4[:,:,::1])")
+def resample_f32(x: Any, first: Any, counts: Any, weights: Any, out: Any) -> None:
+    """Weigh and sum cells of the middle axis of ``x`` (outer, cells, inner), writing ``out`` (outer, O, inner).
+
+    Output ``i`` is the sum of ``counts[i]`` (O,) cells from ``first[i]`` (O,) on, by ``weights[i]`` (O, most), in that
+    order.  Parallel axis: outer.
+    """
+    outer, outputs, inner = out.shape
+    for place in prange(outer):
+        for i in range(outputs):
+            target = out[place, i]
+            for j in range(inner):
+                target[j] = 0
+            for step in range(counts[i]):
+                weight, source = weights[i, step], x[place, first[i] + step]
+                for j in range(inner):
+                    target[j] += weight * source[j]
 
 
 @device

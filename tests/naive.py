@@ -270,18 +270,100 @@ def glu(x, axis):
 # --- images ----------------------------------------------------------------------------------------------------------
 
 
-def upsample(x, scale_factor, mode):
-    """Repeat cells, or interpolate between their centres, one axis after the other."""
+def keys(x):
+    """Weight of a cell by its distance: the cubic of Keys, 1981, with a = -1/2."""
+    if x >= 2:
+        return 0.0
+    return 1.5 * x**3 - 2.5 * x**2 + 1 if x < 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+
+
+def mitchell(x):
+    """Weight of a cell by its distance: the cubic of Mitchell and Netravali, 1988, with B = C = 1/3."""
+    if x >= 2:
+        return 0.0
+    return (21 * x**3 - 36 * x**2 + 16) / 18 if x < 1 else (-7 * x**3 + 36 * x**2 - 60 * x + 32) / 18
+
+
+def lanczos(radius):
+    return lambda x: float(np.sinc(x) * np.sinc(x / radius)) if x <= radius else 0.0
+
+
+SAMPLINGS = {
+    "bicubic": keys,
+    "mitchellcubic": mitchell,
+    "lanczos3": lanczos(3),
+    "lanczos5": lanczos(5),
+    "gaussian": lambda x: math.exp(-2 * x**2) if x < 1.5 else 0.0,
+}
+
+
+def _distances(mode, size, factor):
+    """Distances (size * factor, size) of cells to places, in cells.
+
+    TensorFlow has the weights of "bicubic" for 1024 places between two cells, and takes the nearest.
+    """
+    distances = np.zeros((size * factor, size))
+    for output in range(size * factor):
+        place = Fraction(2 * output + 1, 2 * factor) - Fraction(1, 2)
+        if mode == "bicubic":
+            place = math.floor(place) + Fraction(round((place - math.floor(place)) * 1024), 1024)
+        distances[output] = [abs(float(place - cell)) for cell in range(size)]
+    return distances
+
+
+def sampling(mode, size, factor):
+    """Weights (size * factor, size) of cells for places between them; each row sums to 1."""
+    weights = np.vectorize(SAMPLINGS[mode], otypes=[float])(_distances(mode, size, factor))
+    return weights / weights.sum(1, keepdims=True)
+
+
+def upsample(x, scale_factor, mode="nearest", absolute=False):
+    """Repeat cells, or weigh and sum them by their distance (by absolute weights, if so), one axis after the other."""
     x = f64(x)
     for axis, factor in enumerate(scale_factor, start=2):
         size = x.shape[axis]
-        if mode == "nearest":
+        if mode in ("nearest", "area"):
             x = np.repeat(x, factor, axis)
-        else:
+            continue
+        if mode == "bilinear":
             places, centres = (np.arange(size * factor) + 0.5) / factor, np.arange(size) + 0.5
-            weights = np.stack([np.interp(places, centres, unit) for unit in np.eye(size)])
-            x = np.moveaxis(np.tensordot(x, weights, (axis, 0)), -1, axis)
+            weights = np.stack([np.interp(places, centres, unit) for unit in np.eye(size)], axis=1)
+        else:
+            weights = sampling(mode, size, factor)
+        x = np.moveaxis(np.tensordot(x, abs(weights) if absolute else weights, (axis, 1)), -1, axis)
     return x
+
+
+# Roundings of a weight of at most 1, absolute: of sines and quotients (two sines, their arguments and five more), of an
+# exponential, of cubics whose terms cancel (up to 1.5 * 2**3 in Horner's scheme).
+ROUNDINGS = {"bicubic": 40, "mitchellcubic": 40, "lanczos3": 24, "lanczos5": 24, "gaussian": 8}
+
+
+def _axis_bound(mode, size, factor):
+    """Bound of the absolute errors of an axis' weights and of its sum, all together, and their largest absolute sum."""
+    u = 2.0**-24
+    if mode == "area":  # shares of cells, from the places of their ends times the factor
+        return (8 * size * factor + 10) * u, 1 + 8 * size * factor * u
+    function, distances, step = np.vectorize(SAMPLINGS[mode], otypes=[float]), _distances(mode, size, factor), 1e-4
+    weights = function(distances)
+    total, cells = weights.sum(1), (weights != 0).sum(1)
+    # All places of a row are off alike, by the roundings of the factor's inverse and of a product; those of "bicubic"
+    # are rounded to table entries anyhow.  Each distance is then rounded.
+    slope = abs(function(distances + step) - function(abs(distances - step))).sum(1) / (2 * step)
+    off = 0 if mode == "bicubic" else (2 * size + 6) * u
+    weight_errors = slope * off + cells * ROUNDINGS[mode] * u
+    absolute = abs(weights).sum(1) / total
+    rounded = weight_errors * (1 + absolute) / total + (2 * cells + 4) * u * absolute  # the sum, the quotient, products
+    return rounded.max(), absolute.max()
+
+
+def sampling_bound(x, scale_factor, mode):
+    """Bound on the error of float32 for "area" and the modes of SAMPLINGS; it broadcasts over the cells of an image."""
+    error, growth = 0.0, 1.0
+    for size, factor in reversed(list(zip(x.shape[2:], scale_factor, strict=True))):
+        rounded, absolute = _axis_bound(mode, size, factor)
+        error, growth = error * (absolute + rounded) + rounded * growth, growth * absolute
+    return error * abs(f64(x)).max(axis=(2, 3), initial=0, keepdims=True) + np.finfo(np.float32).tiny
 
 
 # --- tolerance of single functions -----------------------------------------------------------------------------------

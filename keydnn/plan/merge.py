@@ -14,7 +14,7 @@ from jit_kernels.blocked import layout, merge, norm
 from keydnn.modules.base import Array
 from keydnn.modules.merge import Add, Concatenate, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
-from keydnn.modules.upsample import Upsample2d
+from keydnn.modules.upsample import REPEATING, Upsample1d, Upsample2d
 from keydnn.plan.fuse import Unit
 from keydnn.plan.step import (
     PARALLEL_NUMBERS,
@@ -160,7 +160,7 @@ class Concatenation:
 
 
 class Upsample:
-    """Nearest-neighbour upsampling."""
+    """Upsampling that repeats cells."""
 
     def __init__(self, unit: Unit) -> None:
         self.module: Any = unit.module
@@ -168,9 +168,9 @@ class Upsample:
     def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
-        if self.module.mode != "nearest" or 0 in x:
+        if getattr(self.module, "mode", "nearest") not in REPEATING or 0 in x:
             return None
-        scale_h, scale_w = self.module.scale_factor
+        scale_h, scale_w = (1,) * (2 - self.module.axes) + self.module.scale_factor
         threads = threads if math.prod(out) >= PARALLEL_NUMBERS else 1
 
         def launches(inputs: Sequence[Blocked], added: Blocked | None, result: Blocked, scratch: int) -> list[Launch]:
@@ -185,5 +185,5 @@ class Upsample:
 
 STEPS: dict[type, Any] = {
     **dict.fromkeys(OPERATIONS, Merge), BatchNorm1d: Norm, BatchNorm2d: Norm, Concatenate: Concatenation,
-    Upsample2d: Upsample,
+    Upsample1d: Upsample, Upsample2d: Upsample,
 }  # fmt: skip

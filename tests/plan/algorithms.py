@@ -25,6 +25,7 @@ from keydnn.modules import (
     Multiply,
     ReLU,
     SiLU,
+    Upsample1d,
     Upsample2d,
 )
 from tests.plan.choices import winograd
@@ -147,6 +148,7 @@ CASES = {
     "scale": (_merge(Multiply(), small=True), "multiply"),
     "norm": ((_norm, {}), "batch normalization"),
     "upsampling": (_one((B + 3, 5, 4), Upsample2d((2, 3))), "upsampling"),
+    "upsampling-sequence": (_one((B + 3, 9), Upsample1d(3)), "upsampling"),
     "copies": ((_copies, {}), "concatenation"),
 }  # fmt: skip
 

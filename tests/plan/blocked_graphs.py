@@ -42,6 +42,7 @@ from keydnn.modules import (
     Reshape,
     SiLU,
     Subtract,
+    Upsample1d,
     Upsample2d,
     ZeroPad1d,
     ZeroPad2d,
@@ -269,7 +270,7 @@ class Growing(Maker):
     def turn(self, x):
         channels, length = self.shapes[x]
         modules = [Permute((0, 2, 1)), MaxPool1d(2, 1, padding="same"), GlobalAvgPool1d(), Flatten()]
-        modules.append(ZeroPad1d(((2, 1),)))
+        modules += [ZeroPad1d(((2, 1),)), *([Upsample1d(2)] if length < 40 else [])]
         return self.add(self.pick(*modules, Reshape((channels, 1, length)), BatchNorm1d(channels)), x)
 
     @property
