@@ -48,7 +48,7 @@ def _one(shape, module, **options):
 
     def graph():
         make = Seeded(x=shape)
-        make("before", Conv2d(shape[0], shape[0], 1), "x")
+        make("before", (Conv1d if len(shape) == 2 else Conv2d)(shape[0], shape[0], 1), "x")
         make("y", module, "before")
         return make.graph("y")
 
