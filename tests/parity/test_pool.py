@@ -16,7 +16,7 @@ one, both_formats = partial(cases.one, CASES), partial(cases.both_formats, CASES
 VOLUME = (5, 6, 7, 3)
 
 both_formats("default", "MaxPooling3D", VOLUME)
-for kind in ("Max", "Average"):
+for class_name in ("MaxPooling3D", "AveragePooling3D"):
     for what, options in {
         "2": {"pool_size": 2},
         "same": {"pool_size": 3, "padding": "same"},
@@ -25,16 +25,23 @@ for kind in ("Max", "Average"):
         "stride-3": {"pool_size": 2, "strides": 3},
         "unequal": {"pool_size": (1, 2, 3), "strides": (2, 1, 2), "padding": "same"},
     }.items():
-        both_formats(what, f"{kind}Pooling3D", VOLUME, **options)
+        both_formats(what, class_name, VOLUME, **options)
+for class_name in ("GlobalMaxPooling3D", "GlobalAveragePooling3D"):
     for what, options in {"plain": {}, "keepdims": {"keepdims": True}}.items():
-        both_formats(what, f"Global{kind}Pooling3D", VOLUME, **options)
-    for axes, shape in {1: (11, 3), 2: (7, 10, 3), 3: VOLUME}.items():
-        # Keras 3.15 ends in a floating point exception where one maximum is taken of all cells.
-        sizes = {"1": 1} if kind == "Average" else {}
-        for what, output_size in {**sizes, "4": 4, "5": 5, "whole": shape[:-1], "unequal": (3, 2, 5)[:axes]}.items():
-            both_formats(
-                what, f"Adaptive{kind}Pooling{axes}D", shape, output_size=output_size, kerases=("keras3",)
-            )  # fmt: skip
+        both_formats(what, class_name, VOLUME, **options)
+for class_name, shape in {
+    "AdaptiveMaxPooling1D": (11, 3),
+    "AdaptiveMaxPooling2D": (7, 10, 3),
+    "AdaptiveMaxPooling3D": VOLUME,
+    "AdaptiveAveragePooling1D": (11, 3),
+    "AdaptiveAveragePooling2D": (7, 10, 3),
+    "AdaptiveAveragePooling3D": VOLUME,
+}.items():
+    sizes = {"4": 4, "5": 5, "whole": shape[:-1], "unequal": (3, 2, 5)[: len(shape) - 1]}
+    if "Average" in class_name:  # Keras 3.15 ends in a floating point exception where one maximum is taken of all cells
+        sizes["1"] = 1
+    for what, output_size in sizes.items():
+        both_formats(what, class_name, shape, output_size=output_size, kerases=("keras3",))
 
 MASKED = {
     "draw": lambda random, shape: random.integers(0, 2, shape) if len(shape) == 2 else random.standard_normal(shape)

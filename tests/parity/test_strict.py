@@ -13,25 +13,31 @@ from tests.parity.kerases import KERASES, Case, answer, assert_agrees, filled, q
 pytestmark = pytest.mark.parity
 
 LAYOUT, ACTIVATION = 'channels_last="transpose"', "allow_non_linear_activation=True"
+KINDS, AXES = ("Max", "Average"), (1, 2, 3)
 CONVOLUTIONS = {
-    "Conv1D": {"filters": 12, "kernel_size": 3},
-    "Conv2D": {"filters": 12, "kernel_size": 3},
-    "Conv2DTranspose": {"filters": 12, "kernel_size": 3},
-    "DepthwiseConv2D": {"kernel_size": 3},
-    "SeparableConv2D": {"filters": 12, "kernel_size": 3},
+    **{f"Conv{axes}D": {"filters": 12, "kernel_size": 3} for axes in AXES},
+    **{f"Conv{axes}DTranspose": {"filters": 12, "kernel_size": 3} for axes in AXES},
+    **{f"DepthwiseConv{axes}D": {"kernel_size": 3} for axes in (1, 2)},
+    **{f"SeparableConv{axes}D": {"filters": 12, "kernel_size": 3} for axes in (1, 2)},
+}
+KERAS_3 = {f"Adaptive{kind}Pooling{axes}D": {"output_size": 2} for kind in KINDS for axes in AXES} | {
+    "ZeroPadding1D": {}
 }
 OTHERS = {
-    **{f"{kind}Pooling{axes}D": {"pool_size": 2} for kind in ("Max", "Average") for axes in (1, 2)},
-    **{f"Global{kind}Pooling{axes}D": {} for kind in ("Max", "Average") for axes in (1, 2)},
-    "UpSampling2D": {},
-    "ZeroPadding2D": {},
-    "Cropping2D": {"cropping": 1},
+    **{f"{kind}Pooling{axes}D": {"pool_size": 2} for kind in KINDS for axes in AXES},
+    **{f"Global{kind}Pooling{axes}D": {} for kind in KINDS for axes in AXES},
+    **{f"{what}{axes}D": {} for what in ("UpSampling", "ZeroPadding") for axes in (2, 3)},
+    **{f"Cropping{axes}D": {"cropping": 1} for axes in (2, 3)},
+    **KERAS_3,
 }
 SPATIAL = CONVOLUTIONS | OTHERS
+PAIRS = [
+    (class_name, name) for name in KERASES for class_name in SPATIAL if name == "keras3" or class_name not in KERAS_3
+]
 
 
 def shape_of(class_name, data_format):
-    sizes = (9,) if "1D" in class_name else (7, 9)
+    sizes = next(sizes for axes, sizes in {"1D": (9,), "2D": (7, 9), "3D": (5, 7, 9)}.items() if axes in class_name)
     return (*sizes, 4) if data_format == "channels_last" else (4, *sizes)
 
 
@@ -52,8 +58,7 @@ def refused(model, **switches):
     return str(caught.value).splitlines()[0], caught.value.obstacles
 
 
-@pytest.mark.parametrize("name", KERASES)
-@pytest.mark.parametrize("class_name", SPATIAL)
+@pytest.mark.parametrize(("class_name", "name"), PAIRS)
 def test_channels_last_is_refused_and_allowed_by_its_switch(class_name, name):
     model = model_of(name, class_name, "channels_last")
     line, obstacles = refused(model)
@@ -65,8 +70,7 @@ def test_channels_last_is_refused_and_allowed_by_its_switch(class_name, name):
     from_keras(model, channels_last="transpose")
 
 
-@pytest.mark.parametrize("name", KERASES)
-@pytest.mark.parametrize("class_name", SPATIAL)
+@pytest.mark.parametrize(("class_name", "name"), PAIRS)
 def test_channels_first_needs_no_switch(class_name, name):
     model = model_of(name, class_name, "channels_first")
     inputs = np.random.default_rng(1).standard_normal((2, *model.inputs[0].shape[1:])).astype(np.float32)
