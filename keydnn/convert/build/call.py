@@ -68,7 +68,7 @@ class LayerCall:
         sink: Sink,
     ) -> None:
         self.name, self.class_name = layer.name, layer.class_name
-        self.version, self.backend = model.version, model.backend
+        self.version = model.version
         self._refused = False
         self._layer, self._number, self._values = layer, number, values
         self._weights, self._notes, self._sink = weights, notes, sink

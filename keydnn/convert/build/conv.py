@@ -62,14 +62,6 @@ def bias_of(arrays: Sequence[Array]) -> Array | None:
     return arrays[0] if arrays else None
 
 
-def as_correlation(call: LayerCall, kernel: Array, axes: int) -> Array:
-    """Give a kernel as the modules use it: Keras on Theano mirrored those of Conv and ConvTranspose layers."""
-    if call.backend != "theano":
-        return kernel
-    call.rewrite("kernel of the Theano backend mirrored")
-    return np.flip(kernel, tuple(range(axes)))
-
-
 def channels_leading(kernel: Array) -> Array:
     """Give a kernel (*sizes, a, b) as (b, a, *sizes)."""
     return np.moveaxis(kernel, (-1, -2), (0, 1))
@@ -96,7 +88,7 @@ def convolution(call: LayerCall) -> Value:
         window.dilation,
         groups,
         window.use_bias,
-        weight=channels_leading(as_correlation(call, kernel, axes)),
+        weight=channels_leading(kernel),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
@@ -201,7 +193,7 @@ def transposed_convolution(call: LayerCall) -> Value:
         tuple(output_padding),
         window.dilation,
         use_bias=window.use_bias,
-        weight=channels_leading(as_correlation(call, kernel, axes)),
+        weight=channels_leading(kernel),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
