@@ -185,9 +185,9 @@ def fill_statistics(model: Any) -> None:
     random = np.random.default_rng(0)
     for weight in model.weights:
         name = weight.name.rsplit("/", 1)[-1].partition(":")[0]
-        if name in ("gamma", "moving_variance", "variance"):
+        if name in ("gamma", "moving_variance", "variable"):  # LayerScale of ConvNeXt does not name its own
             weight.assign(random.uniform(0.8, 1.2, weight.shape))
-        elif name in ("beta", "bias", "moving_mean", "mean"):
+        elif name in ("beta", "bias", "moving_mean"):
             weight.assign(random.normal(0, 0.1, weight.shape))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,11 +15,13 @@ from keydnn.modules.base import Array
 FLOATS = {"bfloat16", "float16", "float32", "float64"}
 # Names that a weight has had; the first is the one builders ask for.
 ALIASES = {
-    "gamma": ("gamma", "variable"),  # LayerScale of Keras 3 does not name its own
     "alpha": ("alpha", "alphas"),
     "depthwise_kernel": ("depthwise_kernel", "kernel"),
     "moving_variance": ("moving_variance", "moving_var"),
 }
+
+
+UNNAMED = re.compile(r"(variable(_\d+)?)?")  # how Keras 3 calls a weight that has got no name
 
 
 class WeightReader:
@@ -70,7 +73,7 @@ class WeightReader:
         """Find each weight by its role, or, in files that only count, by its place."""
         stored = [tensor for tensor in self._layer.weights if not part or set(part) & set(tensor.path)]
         found: dict[str, StoredTensor] = {}
-        by_place = all(tensor.role is None for tensor in stored)
+        by_place = all(UNNAMED.fullmatch(tensor.role or "") for tensor in stored)
         for place, name in enumerate(shapes):
             if by_place:
                 matches = list(stored[place : place + 1])
