@@ -85,8 +85,28 @@ def several(library):
     return library.Model([x, y], [shared(x), layers.Add()([shared(y), shared(x)])])
 
 
+def shared_with_nested(library):
+    """Layers that are also part of a nested model, stored where they come first, among others of their class."""
+    layers = library.layers
+    first, second = layers.Dense(5, name="first"), layers.Dense(5, name="second")
+    a = library.Input((5,))
+    inner = library.Model(a, layers.Dense(5, name="own")(second(first(a))), name="inner")
+    x = library.Input((5,))
+    y = layers.Dense(5, name="before")(first(x))
+    return library.Model(x, layers.Dense(5, name="after")(second(inner(y))))
+
+
+def nested_first(library):
+    """The nested model comes before the layers that are also outside of it."""
+    layers = library.layers
+    shared = layers.Dense(5, name="shared")
+    inner = library.Sequential([library.Input((5,)), layers.Dense(5, name="own"), shared], name="inner")
+    x = library.Input((5,))
+    return library.Model(x, layers.Dense(5, name="after")(shared(inner(x))))
+
+
 waits = pytest.mark.skipif("Bidirectional" not in BUILDERS, reason="waits for wrappers")
-BUILDS = [sequential, nested, pytest.param(wrappers, marks=waits), several]
+BUILDS = [sequential, nested, pytest.param(wrappers, marks=waits), several, shared_with_nested, nested_first]
 MODELS = pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 
 

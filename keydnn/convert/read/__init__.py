@@ -64,7 +64,7 @@ def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasMode
         with open_shards(path) as shards:
             if architecture is None:
                 raise _without_architecture(shards, path.name)
-            yield attach_v3(architecture.model(path.name), shards)
+            yield attach_v3(architecture.model(path.name, "3"), shards)
     else:
         with open_h5(str(path), path.name) as file:
             yield _read_h5(file, path.name, architecture)

@@ -58,7 +58,7 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise KerasFileError(f"{path.name}: damaged zip archive: {error}") from None
     with open_h5(io.BytesIO(weights), f"{WEIGHTS} of {path.name}") as file:
-        yield attach_v3(architecture.model(path.name), file)
+        yield attach_v3(architecture.model(path.name, "3"), file)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
     architecture = given or _architecture(members)
     _require_weights(members)
     with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}") as file:
-        yield attach_v3(architecture.model(path.name), file)
+        yield attach_v3(architecture.model(path.name, "3"), file)
 
 
 def _architecture(members: Members) -> Architecture:
@@ -79,7 +79,7 @@ def _architecture(members: Members) -> Architecture:
         metadata = parse_config(members.read("metadata.json", MAX_CONFIG), where)
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     config = parse_config(members.read("config.json", MAX_CONFIG), f"config.json of {members.source}")
-    return architecture_in(config, version or "3")
+    return architecture_in(config, version)
 
 
 def _require_weights(members: Members) -> None:

@@ -72,12 +72,20 @@ class Architecture:
 def architecture_in(config: Json, version: object = None) -> Architecture:
     """Give the architecture that a parsed document holds; its own version counts first.
 
-    Only Keras 3 writes ``module`` without a version (``model.to_json()``, ``config.json``).
+    Those that write ``module`` without a version beside it (``config.json``, and Keras 3's ``model.to_json()``) are
+    told apart by a word of Keras 2.
     """
     said = config.get("keras_version") if isinstance(config, dict) else None
-    newest = "3" if isinstance(config, dict) and "module" in config else None
-    found = said or version or newest
+    guess = None
+    if isinstance(config, dict) and "module" in config:
+        guess = "2.15" if _mentions(config, "batch_input_shape") else "3"
+    found = said or version or guess
     return Architecture(config, str(found) if found else None)
+
+
+def _mentions(value: Json, key: str) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (isinstance(value, dict) and key in value) or any(_mentions(item, key) for item in items)
 
 
 def read_architecture(given: Given) -> Architecture:
