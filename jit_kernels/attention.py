@@ -1,9 +1,9 @@
 """Attention kernels, float32: scores of queries and keys, masked softmax, sums of values; and all three in one.
 
-Sequences are (N, length, heads * size): the numbers of a head are neighbours.  A mask is (N, heads, queries, keys) with 1
-for any of the sizes, and holds 0 where a key is hidden from a query.  Keys before ``low`` or from ``high`` on, which
-follow from a query's place, are hidden too.  What becomes of hidden scores is Keras' affair and differs by version:
-``added`` to them is ``value``, or they are replaced by it; their shares are then set to zero if ``zeroed``.
+Sequences are (N, length, heads * size): the numbers of a head are neighbours.  A mask is (N, heads, queries, keys), any
+of the sizes may be 1, and holds 0 where a key is hidden from a query.  Keys before ``low`` or from ``high`` on, which
+follow from a query's place, are hidden too.  What becomes of hidden scores differs by the version of Keras: ``value``
+is added to them if ``added``, else it replaces them; their shares are then set to zero if ``zeroed``.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def scores_of_block(
     q: Any, start: Any, row: Any, count: Any, scale: Any, size: Any, memory: Any, rows: Any, k_place: Any,
     begin: Any, end: Any, keys: Any, s_place: Any,
 ) -> None:  # fmt: skip
-    """Write the scores of ``count`` queries, whose ``size`` numbers begin at ``start`` of ``q``, for some of the keys."""
+    """Write the scores of ``count`` queries, from ``start`` of ``q`` on, for the keys from ``begin`` to ``end``."""
     for i in range(count):
         source = start + i * row
         scaled_copy(q[source : source + size], scale, memory[i * size : (i + 1) * size])
@@ -342,9 +342,7 @@ def masked_softmax_f32(
             low, high = first_seen(query, window), last_seen(query, keys, is_causal, window)
             show(mask[min(n, mask.shape[0] - 1), min(head, mask.shape[1] - 1), min(query, mask.shape[2] - 1)], shown)
             copy(scores[n, head, query], numbers[:keys])
-            quotients(
-                numbers, shares(numbers, keys, low, high, shown, True, added, value, zeroed), out[n, head, query]
-            )
+            quotients(numbers, shares(numbers, keys, low, high, shown, True, added, value, zeroed), out[n, head, query])
 
 
 @inlined
@@ -354,11 +352,11 @@ def weighted_tanh(q: Any, k: Any, weight: Any, factor: Any, out: Any) -> None:
         out[i] = weight[i] * tanh(factor * (q[i] + k[i]))
 
 
-@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[::1], f4, f4[:,:,:,::1])")
+@kernel("void(f4[:,:,::1], f4[:,:,::1], f4[::1], f4, f4[:,:,::1])")
 def additive_scores_f32(q: Any, k: Any, weight: Any, factor: Any, out: Any) -> None:
     """Write ``sum(weight * tanh(factor * (q + k)))`` of all queries (N, T, size) and keys (N, S, size).
 
-    Writes ``out`` (N, 1, T, S).  The sum is float64.  Parallel axis: queries.
+    Writes ``out`` (N, T, S).  The sum is float64.  Parallel axis: queries.
     """
     batch, queries, size = q.shape
     for task in prange(batch * queries):
@@ -372,4 +370,4 @@ def additive_scores_f32(q: Any, k: Any, weight: Any, factor: Any, out: Any) -> N
                     q[n, query, start:stop], k[n, key, start:stop], weight[start:stop], factor, products[: stop - start]
                 )
                 score += total(products[: stop - start])
-            out[n, 0, query, key] = score
+            out[n, query, key] = score

@@ -267,6 +267,43 @@ def glu(x, axis):
     return first * sigmoid(second)
 
 
+# --- attention -------------------------------------------------------------------------------------------------------
+
+
+def heads(x, count, repeats=1):
+    """Give (N, T, count * size) as (N, count * repeats, T, size), every head several times."""
+    x = np.asarray(x)
+    return np.repeat(np.moveaxis(x.reshape(*x.shape[:2], count, x.shape[2] // count), 2, 1), repeats, axis=1)
+
+
+def attention_scores(q, k, count, few, scale):
+    """Multiply queries and keys, head by head: (N, count, T, S)."""
+    return scale * np.einsum("nhtd,nhsd->nhts", heads(q, count), heads(k, few, count // few))
+
+
+def attention_seen(queries, keys, is_causal, window, mask=None):
+    """Tell which query sees which key."""
+    i, j = np.arange(queries)[:, None], np.arange(keys)
+    seen = (j <= i) | (not is_causal)
+    seen = seen & ((np.abs(i - j) < window) if window else True)
+    return seen if mask is None else seen & (np.asarray(mask) != 0)
+
+
+def masked_softmax(scores, seen, if_none):
+    """Softmax over the keys that are seen; ``if_none``, each one's share where none is."""
+    scores, seen = f64(scores), np.broadcast_to(seen, np.shape(scores))
+    some = seen.any(-1, keepdims=True)
+    largest = np.max(scores, -1, keepdims=True, where=seen, initial=-np.inf)
+    e = np.exp(np.where(seen, scores - np.where(some, largest, 0), -np.inf))
+    return np.where(some, e / np.where(some, e.sum(-1, keepdims=True), 1), if_none)
+
+
+def attention_output(weights, v, few):
+    """Sum values by weights (N, count, T, S), head by head: (N, T, count * size)."""
+    summed = np.einsum("nhts,nhsd->nthd", weights, heads(v, few, weights.shape[1] // few))
+    return summed.reshape(*summed.shape[:2], np.prod(summed.shape[2:], dtype=int))
+
+
 # --- images ----------------------------------------------------------------------------------------------------------
 
 

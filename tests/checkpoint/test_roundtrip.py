@@ -156,7 +156,8 @@ ARGUMENTS = {
     "in_channels": 4, "out_channels": 4, "kernel_size": 2, "in_features": 3, "out_features": 2, "num_features": 4,
     "normalized_shape": (2, 3), "shape": (2, 3), "dims": (0, 2, 1), "padding": 1, "cropping": 1, "scale_factor": 2,
     "dim": 1, "threshold": 0.5, "value": -1, "input_size": 3, "hidden_size": 2, "start": -1, "num_embeddings": 5,
-    "embedding_dim": 3, "output_size": 2, "repeats": 2,
+    "embedding_dim": 3, "output_size": 2, "repeats": 2, "num_heads": 2, "features": 3, "equation": "ab,bc->ac",
+    "weight_shape": (3, 2), "operation": "divide", "function": "sqrt",
 }  # fmt: skip
 
 

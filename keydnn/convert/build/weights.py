@@ -72,6 +72,8 @@ class WeightReader:
     def _find(self, shapes: Mapping[str, tuple[int, ...]], part: Sequence[str]) -> dict[str, StoredTensor]:
         """Find each weight by its role, or, in files that only count, by its place."""
         stored = [tensor for tensor in self._layer.weights if not part or set(part) & set(tensor.path)]
+        # A layer may itself be named as its part is: then the weight's own owner decides.
+        stored = [tensor for tensor in stored if tensor.path and tensor.path[-1] in part] or stored
         found: dict[str, StoredTensor] = {}
         by_place = all(UNNAMED.fullmatch(tensor.role or "") for tensor in stored)
         for place, name in enumerate(shapes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from functools import partial
 from typing import Any
 
@@ -39,8 +40,10 @@ def read_live(model: Any) -> KerasModel:
 
 
 def _version_of(model: Any) -> str:
-    """Tell tf-keras' models from Keras 3's, where to_json leaves the version out."""
-    return "2" if any(base.__module__.startswith("tf_keras") for base in type(model).__mro__) else "3"
+    """Give the version of the Keras that the model is of, where to_json leaves it out."""
+    packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    name, otherwise = ("tf_keras", "2") if "tf_keras" in packages else ("keras", "3")
+    return str(getattr(sys.modules.get(name), "__version__", otherwise))
 
 
 def _attach(record: KerasModel, model: Any) -> KerasModel:

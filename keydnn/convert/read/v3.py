@@ -129,8 +129,13 @@ def _parts(layer: Layer, tensors: Sequence[StoredTensor], file: Store, path: str
     return parts
 
 
+# Of the layers of Keras 3.15, the one whose name in Python, which groups are named after, is not that of its class.
+OTHER_NAMES = {"group_query_attention": "grouped_query_attention"}
+
+
 def snake_case(name: str) -> str:
     """Give a class name as Keras writes it into paths (``keras/src/utils/naming.py``)."""
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+    name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+    return OTHER_NAMES.get(name, name)
