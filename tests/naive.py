@@ -70,6 +70,20 @@ def conv_transpose(x, weight, bias, stride, crops, output_padding, dilation, gro
     return full[(..., *cut)] + f64(bias).reshape(-1, *[1] * len(sizes))
 
 
+def locally_connected(x, weight, bias, stride, pads):
+    """Weigh each window of (N, C, *spatial) by its own part of (*outputs, O, C, *kernel); bias (O, *outputs)."""
+    x, weight = np.pad(f64(x), [(0, 0), (0, 0), *pads]), f64(weight)
+    axes = len(stride)
+    outputs, kernel_size = weight.shape[:axes], weight.shape[axes + 2 :]
+    if not len(x):
+        return np.empty((0, weight.shape[axes], *outputs))
+    out = np.empty((x.shape[0], weight.shape[axes], *outputs))
+    for index in itertools.product(*map(range, outputs)):
+        window = tuple(slice(i * s, i * s + k) for i, s, k in zip(index, stride, kernel_size, strict=True))
+        out[(..., *index)] = x[(..., *window)].reshape(len(x), -1) @ weight[index].reshape(out.shape[1], -1).T
+    return out + f64(bias)
+
+
 # --- tolerance -------------------------------------------------------------------------------------------------------
 
 
