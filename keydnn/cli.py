@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -150,10 +150,10 @@ def _file_part(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
 
-def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], top: int, most: int = 20) -> None:
+def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[Any]], top: int, most: int = 20) -> None:
     """Print the largest scores of each example, with their places."""
-    if array.ndim != 2:
-        print(f"--top needs scores of shape (N, classes), not {array.shape}")
+    if array.ndim != 2 or array.dtype != np.float32:
+        print(f"--top needs scores of shape (N, classes), not {array.dtype} {array.shape}")
         return
     for example, scores in enumerate(array[:most]):
         best = np.argsort(-scores, kind="stable")[:top]
@@ -212,7 +212,7 @@ def inspect(
 def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
     """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
     from keydnn.model import from_keras, load
-    from keydnn.plan import Program
+    from keydnn.plan.stages import Stages
     from keydnn.profile import input_sizes
     from keydnn.report.plan import plan_table
 
@@ -220,8 +220,11 @@ def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: P
         raise UsageError("--batch-size must be >= 1")
     _prepare(threads)
     model = load(file) if _starts_like_json(file) else from_keras(file, strict=False, architecture=architecture)
-    program = Program(model.graph)
-    bound = program.bind(input_sizes(model.graph, batch_size))
+    program = Stages(model.graph).program
+    if program is None:
+        print(f"{model.name}: nothing but lookups, which need no plan")
+        return
+    bound = program.bind(input_sizes(program.graph, batch_size))
     print(plan_table(f"{model.name}, batch {batch_size}", program, bound))
 
 

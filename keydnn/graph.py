@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Shape, shape_text
+from keydnn.modules.typed import DTYPES, AnyArray, as_dtype
 
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the graph; ``shape`` has None for free sizes, the batch among them."""
+    """An input of the graph.
+
+    Attributes
+    ----------
+    name
+        Unique among the graph's values.
+    shape
+        With None for free sizes, the batch among them.
+    dtype
+        ``"float32"``; or ``"int64"`` or ``"string"``, which lookups read.
+    """
 
     name: str
     shape: Shape
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class Output:
     value: str
 
 
-Observer = Callable[[Node, tuple[Array, ...], Array], None]
+Observer = Callable[[Node, tuple[Array, ...], Array], None]  # arrays of other dtypes where modules give them
 
 
 class Graph:
@@ -73,13 +86,15 @@ class Graph:
     ----------
     shapes
         The shape of every value by name, with None for free sizes.
+    dtypes
+        The dtype of every value by name.
 
     Raises
     ------
     ParameterError
-        A name is used twice, or a value is read before (or without) being computed.
+        A name is used twice, a value is read before (or without) being computed, or a dtype is unknown.
     ShapeError
-        A module does not take the shape it is given.
+        A module does not take the shape or the dtype it is given.
     """
 
     def __init__(self, inputs: Sequence[Input], nodes: Sequence[Node], outputs: Sequence[Output]) -> None:
@@ -89,8 +104,11 @@ class Graph:
         if len({output.name for output in self.outputs}) != len(self.outputs):
             raise ParameterError("two outputs have the same name")
         self.shapes: dict[str, Shape] = {}
+        self.dtypes: dict[str, str] = {}
         for given in self.inputs:
-            self._add(given.name, given.shape)
+            if given.dtype not in DTYPES:
+                raise ParameterError(f"dtype of input {given.name!r} must be one of {', '.join(DTYPES)}")
+            self._add(given.name, given.shape, given.dtype)
         for node in self.nodes:
             unknown = [name for name in node.inputs if name not in self.shapes]
             if unknown:
@@ -102,7 +120,8 @@ class Graph:
                     f"node {node.name!r} ({node.module}) takes {wanted} inputs, got {len(node.inputs)}"
                 )
             try:
-                self._add(node.name, node.module.output_shape(*(self.shapes[name] for name in node.inputs)))
+                shape = node.module.output_shape(*(self.shapes[name] for name in node.inputs))
+                self._add(node.name, shape, node.module.output_dtype(*(self.dtypes[name] for name in node.inputs)))
             except ShapeError as error:
                 raise ShapeError(f"node {node.name!r}: {error}") from None
         for output in self.outputs:
@@ -110,10 +129,10 @@ class Graph:
                 raise ParameterError(f"output {output.name!r} gives {output.value!r}, which no node computes")
         self._last_use = self._find_last_uses()
 
-    def _add(self, name: str, shape: Shape) -> None:
+    def _add(self, name: str, shape: Shape, dtype: str) -> None:
         if name in self.shapes:
             raise ParameterError(f"two values of the graph are named {name!r}")
-        self.shapes[name] = shape
+        self.shapes[name], self.dtypes[name] = shape, dtype
 
     def _find_last_uses(self) -> list[tuple[str, ...]]:
         """For each node, the values that nobody reads after it."""
@@ -151,29 +170,29 @@ class Graph:
             found = shape_text(array.shape)
             raise ShapeError(f"input {name!r} must have shape {shape_text(wanted)}, got {found}")
 
-    def forward(self, arrays: Sequence[npt.ArrayLike], on_node: Observer | None = None) -> list[Array]:
+    def forward(self, arrays: Sequence[npt.ArrayLike], on_node: Observer | None = None) -> list[AnyArray]:
         """Compute the outputs, module by module.
 
         Parameters
         ----------
         arrays
-            One array an input, in order; converted to float32 C order once, if they are not.
+            One array an input, in order; converted to the input's dtype and C order once, if they are not.
         on_node
             Called after each node with the node, its inputs and its output; it must not write into them.
 
         Returns
         -------
-        list of float32 arrays, one an output, in order.
+        list of arrays of the outputs' dtypes, in order; text is an array of ``str`` objects.
 
         Raises
         ------
         ShapeError
-            An array of the wrong rank or size, named by its input.
+            An array of the wrong rank or size, or with values of another type, named by its input.
         """
         self.check_count(len(arrays))
-        values: dict[str, Array] = {}
+        values: dict[str, Any] = {}
         for given, array in zip(self.inputs, arrays, strict=True):
-            values[given.name] = np.asarray(array, dtype=np.float32, order="C")
+            values[given.name] = as_dtype(given.dtype, f"input {given.name!r}", array)
             self.check(given.name, values[given.name], given.shape)
         for node, finished in zip(self.nodes, self._last_use, strict=True):
             inputs = tuple(values[name] for name in node.inputs)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from keydnn import checkpoint
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules.base import Array, Module, Shape
-from keydnn.plan import Program
+from keydnn.modules.base import Array, Module, Shape, shape_text
+from keydnn.modules.typed import AnyArray, as_dtype
+from keydnn.plan.stages import Stages
 from keydnn.progress import show_compiling
 from keydnn.report.tables import graph_table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint mus
     from keydnn.convert import Conversion, Given, Source
 
 Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
-Result = Array | list[Array] | dict[str, Array]
+Result = AnyArray | list[AnyArray] | dict[str, AnyArray]
 Path = str | os.PathLike[str]
 
 show_compiling()
@@ -47,7 +48,7 @@ class Model:
 
     def __init__(self, graph: Graph, *, name: str = "model", source: Mapping[str, Any] | None = None) -> None:
         self.graph, self.name, self.source = graph, name, source
-        self._program: Program | None = None
+        self._program: Stages | None = None
 
     # --- prediction ---------------------------------------------------------------------------------------------------
 
@@ -62,18 +63,20 @@ class Model:
         ----------
         x
             An array with the batch on axis 0; for several inputs a list in their order or a dict by name.  float32 in C
-            order is used as it is, other numbers are converted once.
+            order is used as it is, other numbers are converted once.  Text may be ``str`` or UTF-8 ``bytes``, in
+            arrays or lists.
         batch_size
             Examples computed at once.
 
         Returns
         -------
-        A float32 array; for several outputs a list, or a dict by name if ``x`` was a dict.
+        A float32 array, or one of int64 or text where the model gives that; for several outputs a list, or a dict by
+        name if ``x`` was a dict.
 
         Raises
         ------
         ShapeError
-            An input of the wrong rank or size.
+            An input of the wrong rank, size or type; results whose length differs from batch to batch.
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ParameterError(f"batch_size must be an integer >= 1, got {batch_size!r}")
@@ -85,19 +88,19 @@ class Model:
             self._compute([array[start : start + batch_size] for array in arrays])
             for start in range(0, count, batch_size)
         ]
-        return self._shape_result([np.concatenate(part) for part in zip(*parts, strict=True)], x)
+        return self._shape_result([_joined(part) for part in zip(*parts, strict=True)], x)
 
-    def _compute(self, arrays: list[Array]) -> list[Array]:
+    def _compute(self, arrays: list[AnyArray]) -> list[AnyArray]:
         """Run the plan; it is made at the first call, and anew for other weights."""
         if not all(array.size for array in arrays):
             return self.graph.forward(arrays)  # nothing to compute: no plan is made for it
         program = self._program
         if program is None or program.graph is not self.graph:
-            self._program = program = Program(self.graph)
+            self._program = program = Stages(self.graph)
         return program.run(arrays)
 
-    def _ordered(self, x: Arrays) -> list[Array]:
-        """Give one checked float32 array an input, all of the same batch size."""
+    def _ordered(self, x: Arrays) -> list[AnyArray]:
+        """Give one checked array an input, of its dtype, all of the same batch size."""
         names = [given.name for given in self.graph.inputs]
         if isinstance(x, Mapping):
             if set(x) != set(names):
@@ -110,7 +113,7 @@ class Model:
         self.graph.check_count(len(given))
         arrays = []
         for wanted, value in zip(self.graph.inputs, given, strict=True):
-            array = _numbers(wanted.name, value)
+            array = as_dtype(wanted.dtype, f"input {wanted.name!r}", value)
             self.graph.check(wanted.name, array, wanted.shape)
             arrays.append(array)
         if len({len(array) for array in arrays}) != 1:
@@ -118,7 +121,8 @@ class Model:
             raise ShapeError(f"the inputs have different numbers of examples: {sizes}")
         return arrays
 
-    def _shape_result(self, outputs: list[Array], x: Arrays) -> Result:
+    def _shape_result(self, outputs: list[AnyArray], x: Arrays) -> Result:
+        outputs = [array.astype(np.str_) if array.dtype == object else array for array in outputs]
         if len(outputs) == 1:
             return outputs[0]
         if isinstance(x, Mapping):
@@ -207,25 +211,30 @@ class Sequential(Model):
         Shape of the input with the batch axis, None for free sizes, e.g. ``(None, 3, 32, 32)``.
     name
         For people.
+    input_dtype
+        ``"float32"``, or ``"int64"`` or ``"string"`` for a lookup.
     """
 
-    def __init__(self, *modules: Module, input_shape: Shape, name: str = "sequential") -> None:
+    def __init__(
+        self, *modules: Module, input_shape: Shape, name: str = "sequential", input_dtype: str = "float32"
+    ) -> None:
         if not modules:
             raise ParameterError("a Sequential needs at least one module")
         names = ["input", *map(str, range(len(modules)))]
         nodes = [Node(names[i + 1], module, (names[i],)) for i, module in enumerate(modules)]
-        super().__init__(Graph([Input("input", tuple(input_shape))], nodes, [Output("output", names[-1])]), name=name)
+        given = Input("input", tuple(input_shape), input_dtype)
+        super().__init__(Graph([given], nodes, [Output("output", names[-1])]), name=name)
 
 
-def _numbers(name: str, value: npt.ArrayLike) -> Array:
-    """Give an input as float32 in C order; ShapeError if it holds no numbers."""
+def _joined(parts: Sequence[AnyArray]) -> AnyArray:
+    """Put the results of batches together; ShapeError if they differ in more than the number of examples."""
     try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"dtype {array.dtype}")
-        return np.asarray(array, dtype=np.float32, order="C")
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"input {name!r} must be an array of numbers: {error}") from None
+        return np.concatenate(parts)
+    except ValueError:
+        shapes = " and ".join(sorted({shape_text((None, *part.shape[1:])) for part in parts})[:2])
+        raise ShapeError(
+            f"the batches give results of different shapes, {shapes}: pass all examples at once (batch_size=len(x))"
+        ) from None
 
 
 def from_keras(

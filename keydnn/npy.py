@@ -20,13 +20,13 @@ MAX_RANK = 32
 
 
 def read_npy(path: Path) -> npt.NDArray[np.generic]:
-    """Read an array of numbers.
+    """Read an array of numbers or text.
 
     Raises
     ------
     InputError
-        Missing, no ``.npy`` file, no numbers (objects and text are never unpickled), or not exactly as long as its
-        header says.
+        Missing, no ``.npy`` file, neither numbers nor text (objects are never unpickled), or not exactly as long as
+        its header says.
     """
     try:
         with path.open("rb") as file:
@@ -79,14 +79,14 @@ def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: damaged .npy header: {reason}") from None
-    if dtype.hasobject or dtype.kind not in "fiub" or not dtype.itemsize:
-        raise InputError(f"{path}: holds {dtype}, not numbers; nothing is ever unpickled")
+    if dtype.hasobject or dtype.kind not in "fiubUS" or not dtype.itemsize:
+        raise InputError(f"{path}: holds {dtype}, neither numbers nor text; nothing is ever unpickled")
     if len(shape) > MAX_RANK or any(type(size) is not int or size < 0 for size in shape):
         raise InputError(f"{path}: damaged .npy header: shape {shape}")
     return shape, bool(fortran), dtype, 8 + stream.tell()
 
 
-def write_npy(path: Path, array: npt.NDArray[np.float32]) -> None:
+def write_npy(path: Path, array: npt.NDArray[np.generic]) -> None:
     """Write an array; a crash leaves the old file or the new one.
 
     Raises

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.errors import ShapeError
-from keydnn.graph import Graph, Node
+from keydnn.graph import Graph, Input, Node
 from keydnn.modules.base import Array
+from keydnn.modules.typed import AnyArray, as_dtype
 from keydnn.peak import Peak
-from keydnn.plan import Program
+from keydnn.plan.stages import Stages
 from keydnn.report.plan import Row, plan_rows
 from keydnn.report.tables import Align, layer_of, short, table_text
 
@@ -158,22 +159,28 @@ def measure_plan(graph: Graph, arrays: Sequence[npt.ArrayLike], repeat: int = 20
         Number of runs, after some that are not counted.
     """
     graph.check_count(len(arrays))
-    given = [np.asarray(array, dtype=np.float32, order="C") for array in arrays]
-    for wanted, array in zip(graph.inputs, given, strict=True):
+    given = []
+    for wanted, value in zip(graph.inputs, arrays, strict=True):
+        array = as_dtype(wanted.dtype, f"input {wanted.name!r}", value)
+        given.append(array)
         graph.check(wanted.name, array, wanted.shape)
         if not array.size:
             raise ShapeError(f"input {wanted.name!r} holds nothing to be timed: {array.shape}")
-    program = Program(graph)
-    plan = program.bind([array.shape for array in given])
+    stages = Stages(graph)
+    program = stages.program
+    if program is None:
+        raise ShapeError("there are only lookups in this model; they are timed one by one (--modules)")
+    plan = program.bind([array.shape for array in stages.run_ahead(given)])
     runs: list[list[float]] = []
     for _ in range(repeat + max(1, repeat // 10)):
         marks = [time.perf_counter()]
-        plan.watch(given, lambda marks=marks: marks.append(time.perf_counter()))  # type: ignore[misc]  # bound at once
+        plan.watch(stages.run_ahead(given), lambda marks=marks: marks.append(time.perf_counter()))  # type: ignore[misc]  # bound at once
         runs.append([*marks, time.perf_counter()])
     times = np.array(runs[-repeat:])
     medians = np.median(np.diff(times, axis=1), axis=0)  # inputs, then the parts, then outputs
     rows = plan_rows(program, plan)
-    copied = [Row(f"({kind})", "", (), "copied", ()) for kind in ("inputs", "outputs")]
+    read = "looked up, and copied" if stages.ahead else "copied"
+    copied = [Row("(inputs)", "", (), read, ()), Row("(outputs)", "", (), "copied", ())]
     entries = [OperationLatency(row, float(medians[row.place + 1])) for row in rows if row.place is not None]
     ends = [OperationLatency(row, float(medians[place])) for row, place in zip(copied, (0, -1), strict=True)]
     free = sum(len(row.nodes) for row in rows if row.place is None)
@@ -212,10 +219,26 @@ def plan_latency_table(title: str, latency: PlanLatency, peak: Peak | None = Non
     return table_text(title, columns, rows, "\n".join(lines))
 
 
-def random_inputs(graph: Graph, free_size: int = 32) -> list[Array]:
-    """Give one seeded random example an input, with ``free_size`` where a size other than the batch is free."""
+def random_inputs(graph: Graph, free_size: int = 32) -> list[AnyArray]:
+    """Give one seeded random example an input, with ``free_size`` where a size other than the batch is free.
+
+    Inputs that modules read which do not take any numbers, ids and words, hold what these take.
+    """
     generator = np.random.default_rng(0)
-    return [generator.standard_normal(shape).astype(np.float32) for shape in input_sizes(graph, 1, free_size)]
+    sizes = input_sizes(graph, 1, free_size)
+    return [_example(graph, given, generator, shape) for given, shape in zip(graph.inputs, sizes, strict=True)]
+
+
+def _example(graph: Graph, given: Input, generator: np.random.Generator, shape: tuple[int, ...]) -> AnyArray:
+    for node in graph.nodes:
+        if given.name in node.inputs:
+            example = node.module.example(generator, shape)
+            if example is not None:
+                return example
+    numbers = generator.standard_normal(shape)
+    if given.dtype == "string":
+        return numbers.round(1).astype(str).astype(object)
+    return (100 * numbers).astype(np.int64) if given.dtype == "int64" else numbers.astype(np.float32)
 
 
 def input_sizes(graph: Graph, batch: int, free_size: int = 32) -> list[tuple[int, ...]]:

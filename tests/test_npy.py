@@ -23,6 +23,15 @@ def test_arrays_come_back_as_they_were_saved(tmp_path, dtype, order):
     assert found.dtype == array.dtype
 
 
+@pytest.mark.parametrize("dtype", ["<U5", ">U5", "S6"])
+def test_text_comes_back_as_it_was_saved(tmp_path, dtype):
+    array = np.array([["ab", "c é" if "U" in dtype else "c"], ["", "abcde"]], dtype)
+    np.save(tmp_path / "x.npy", array)
+    found = read_npy(tmp_path / "x.npy")
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+
+
 def header(text, version=b"\x01\x00"):
     body = text.encode() + b"\n"
     return b"\x93NUMPY" + version + len(body).to_bytes(2, "little") + body
@@ -44,10 +53,10 @@ F4 = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }"
         pytest.param(b"PK\x03\x04abc", "zip archive", id="npz-named-npy"),
         pytest.param(b"hello", r"not a \.npy", id="text"),
         pytest.param(saved(np.array([{}], object), allow_pickle=True), "nothing is ever unpickled", id="objects"),
-        pytest.param(saved(np.array(["ab"])), "not numbers", id="strings"),
-        pytest.param(saved(np.zeros(0, "S0")), "not numbers", id="S0"),
-        pytest.param(saved(np.zeros(2, "c8")), "not numbers", id="complex"),
-        pytest.param(saved(np.zeros(2, [("a", "f4")])), "not numbers", id="records"),
+        pytest.param(header("{'descr': '|S0', 'fortran_order': False, 'shape': (2,), }"), "neither", id="S0"),
+        pytest.param(saved(np.zeros(2, "c8")), "neither numbers nor text", id="complex"),
+        pytest.param(saved(np.zeros(2, "M8[s]")), "neither numbers nor text", id="dates"),
+        pytest.param(saved(np.zeros(2, [("a", "f4")])), "neither numbers nor text", id="records"),
         pytest.param(saved(np.zeros(4)) + b"x", "33", id="trailing-byte"),
         pytest.param(saved(np.zeros(4))[:-1], "31", id="cut"),
         pytest.param(header(F4 % "4294967296, 4294967296"), "bytes of data", id="bomb"),

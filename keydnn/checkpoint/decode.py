@@ -16,6 +16,8 @@ from keydnn.modules import MODULE_TYPES, Module
 from keydnn.modules.base import Array
 from keydnn.strict_json import clip
 
+INPUT_DTYPES = ("int64", "string")  # those that are said
+
 
 @dataclass(frozen=True, eq=False)
 class Structure:
@@ -71,11 +73,16 @@ def read_structure(root: Spot) -> Structure:
 
 
 def _read_input(spot: Spot) -> Input:
-    given = spot.members("name", "shape")
+    given = spot.members("name", "shape", optional=("dtype",))
     shape: list[int | None] = [None if size.value is None else size.integer(1) for size in given["shape"].items()]
     if len(shape) > RANK_LIMIT:
         given["shape"].fail(f"has {len(shape)} axes; at most {RANK_LIMIT} are possible")
-    return Input(given["name"].text(), tuple(shape))
+    dtype = "float32"
+    if "dtype" in given:
+        dtype = given["dtype"].text()
+        if dtype not in INPUT_DTYPES:
+            given["dtype"].fail(f"must be one of {', '.join(INPUT_DTYPES)}, or absent for float32, got {show(dtype)}")
+    return Input(given["name"].text(), tuple(shape), dtype)
 
 
 def _read_nodes(spots: Spot) -> list[Node]:

@@ -10,7 +10,7 @@ from keydnn.checkpoint.decode import read_structure
 from keydnn.checkpoint.document import FORMAT, JSON, cannot_hold, metadata_digest, plain, text_of
 from keydnn.checkpoint.spot import WAY_OUT, Spot, parse
 from keydnn.errors import CheckpointError
-from keydnn.graph import Graph
+from keydnn.graph import Graph, Input
 from keydnn.modules import MODULE_TYPES
 from keydnn.modules.base import Array
 
@@ -51,7 +51,7 @@ def describe(
     """
     document: dict[str, Any] = {
         "format": FORMAT,
-        "inputs": [{"name": given.name, "shape": list(given.shape)} for given in graph.inputs],
+        "inputs": [_describe_input(given) for given in graph.inputs],
         "nodes": _describe_nodes(file, graph),
         "outputs": [{"name": output.name, "value": output.value} for output in graph.outputs],
     }
@@ -71,6 +71,11 @@ def describe(
         problem = str(error).removesuffix(f"; {WAY_OUT}")
         raise CheckpointError(f"{problem}; so this model cannot be written as a checkpoint") from error
     return document
+
+
+def _describe_input(given: Input) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": given.name, "shape": list(given.shape)}
+    return entry if given.dtype == "float32" else {**entry, "dtype": given.dtype}
 
 
 def _describe_nodes(file: str, graph: Graph) -> list[dict[str, Any]]:

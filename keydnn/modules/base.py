@@ -100,6 +100,13 @@ class Module:
         """Give the output's shape for the inputs' shapes; ShapeError if they do not fit."""
         raise NotImplementedError
 
+    def output_dtype(self, *dtypes: str) -> str:
+        """Give the output's dtype for the inputs'; ShapeError if they do not fit.  All but a few take float32 only."""
+        wrong = next((dtype for dtype in dtypes if dtype != "float32"), None)
+        if wrong is not None:
+            raise ShapeError(f"{self} takes float32, got {wrong}")
+        return "float32"
+
     def compute(self, *inputs: Array, out: Array) -> None:
         """Write the result into ``out``; inputs and ``out`` are float32, C-contiguous, of checked shapes."""
         raise NotImplementedError
@@ -117,6 +124,10 @@ class Module:
         A plan then takes the calls down once and repeats them.
         """
         return False
+
+    def example(self, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+        """Give random values that the module takes as an input of a shape; None: any numbers."""
+        return None
 
     def macs(self, *shapes: Shape) -> int:
         """Count multiply-accumulate operations for input shapes without free sizes; 0 where that means little."""
@@ -138,14 +149,20 @@ class Module:
             The module was built without weights.
         """
         arrays = [as_float32(x) for x in inputs]
-        if (self.arity is None and len(arrays) < 2) or self.arity not in (None, len(arrays)):
-            raise ShapeError(f"{self} takes {self.arity or 'two or more'} inputs, got {len(arrays)}")
+        self.check_arity(len(arrays))
         self.require_tensors()
         out = self._allocate(self.output_shape(*(a.shape for a in arrays)))
         self.compute(*arrays, out=out)
         return out
 
-    __call__ = forward
+    def __call__(self, *inputs: npt.ArrayLike) -> Any:
+        """Compute the output (see :meth:`forward`)."""
+        return self.forward(*inputs)
+
+    def check_arity(self, count: int) -> None:
+        """Raise ShapeError unless the module takes so many inputs."""
+        if (self.arity is None and count < 2) or self.arity not in (None, count):
+            raise ShapeError(f"{self} takes {self.arity or 'two or more'} inputs, got {count}")
 
     def _allocate(self, shape: Shape) -> Array:
         sizes = sized(self, shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from jit_kernels.embedding import embedding_f32
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Shape, flag, integer, module, tensor
@@ -52,6 +54,9 @@ class Embedding(Module):
         ids = inputs[0].reshape(-1)
         self._check(ids)
         embedding_f32(ids, self.weight, out.reshape(ids.size, self.embedding_dim))
+
+    def example(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        return random.integers(0, self.num_embeddings, shape).astype(np.float32)
 
     def _check(self, ids: Array) -> None:
         """Raise ShapeError unless every id has a row; NaN, which minimum and maximum pass on, has none."""

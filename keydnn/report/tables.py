@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from keydnn.graph import Graph, Node
+from keydnn.graph import Graph, Input, Node
 from keydnn.modules.base import Module, shape_text
 
 Align = Literal["left", "right"]
 NO_TERMINAL_WIDTH = 120
+MOST_SHOWN = 8  # of a list of parameters, such as a vocabulary
 
 
 def table_text(
@@ -66,13 +67,20 @@ def _same(default: object, value: object) -> bool:
 def _number(value: object) -> str:
     if isinstance(value, tuple) and len(value) > 1 and all(item == value[0] for item in value):
         return _number(value[0])
+    if isinstance(value, tuple) and len(value) > MOST_SHOWN:
+        return f"{len(value)} values"
     return str(value)
+
+
+def kind_of(given: Input) -> str:
+    """Say that something is an input, and of what, unless it is float32."""
+    return "input" if given.dtype == "float32" else f"input, {given.dtype}"
 
 
 def graph_rows(graph: Graph) -> Iterable[tuple[str, str, str, str]]:
     """Give name, module, output shape and parameters of everything in a graph."""
     for given in graph.inputs:
-        yield given.name, "input", shape_text(given.shape), ""
+        yield given.name, kind_of(given), shape_text(given.shape), ""
     counted: set[int] = set()
     for node in graph.nodes:
         count = "shared" if id(node.module) in counted else f"{parameter_count(node.module):,}"

@@ -10,7 +10,7 @@ import pytest
 from keydnn import from_keras
 from keydnn.errors import ShapeError
 from tests.parity import cases
-from tests.parity.kerases import Case, answer, check, parameters, quiet
+from tests.parity.kerases import Case, answer, built, check, parameters, quiet
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.parity
@@ -54,3 +54,34 @@ def test_keras_3_counts_negative_ids_from_the_end():
     case = Case("negative", ((7,),), lambda library, x: library.layers.Embedding(9, 5)(x))
     model, x = case.model("keras3"), np.arange(-9, 5, dtype=np.float32).reshape(2, 7)
     np.testing.assert_array_equal(from_keras(model)(x), answer(model, x))
+
+
+def lora(library, x):
+    layer = library.layers.Embedding(9, 6, lora_rank=2, lora_alpha=3)
+    return layer(x)
+
+
+@pytest.mark.parametrize("source", ["keras", "h5", "live"])
+def test_lora_is_a_part_of_the_table(source):
+    """``.keras`` files hold the sum, the others both; a float32 product of two columns is off by a rounding or two."""
+    case = Case("lora", ((7,),), lora, ("keras3",), **ids(0, 9))
+    sources, x, wanted = built(case, "keras3")
+    np.testing.assert_allclose(from_keras(sources[source])(x), wanted, rtol=0, atol=4e-6)
+
+
+def masked(library, x):
+    """A mask changes what a recurrent layer gives, and which steps it skips."""
+    words = library.layers.Embedding(4, 3, mask_zero=True)(x)
+    return library.layers.SimpleRNN(2, return_sequences=True)(words)
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters([Case("mask", ((6,),), masked, **ids(0, 4))]))
+def test_zeros_are_masked(case, name, source):
+    check(case, name, source)
+
+
+@pytest.mark.parametrize("name", ["keras2", "keras3"])
+def test_the_mask_is_of_ids_as_they_were_given(name):
+    """0.75 is id 0, but not masked."""
+    case = Case("mask", ((6,),), masked, draw=lambda random, shape: np.tile([0, 0.75, 1], (shape[0], 2)))
+    check(case, name, "live")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keydnn.convert.build.call import Blocked, LayerCall, Value
+from keydnn.convert.build.inputs import input_dtype, input_shape, readers_of
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.keras1 import GONE
@@ -18,9 +19,7 @@ from keydnn.errors import KerasFileError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Origin, Output
 from keydnn.modules.base import Module, Shape
 from keydnn.names import Names
-from keydnn.strict_json import Json, clip
-
-MAX_RANK = 8
+from keydnn.strict_json import clip
 
 
 class Assembly:
@@ -37,6 +36,7 @@ class Assembly:
     def emit(self, name: str, module: Module, inputs: Sequence[Value], origin: Origin, *, layout: bool) -> Value:
         """Add a node; a module equal to one of the same layer's earlier calls is shared with it."""
         shape = module.output_shape(*(value.shape for value in inputs))
+        dtype = module.output_dtype(*(value.dtype for value in inputs))
         siblings = self._by_origin.setdefault(origin, [])
         shared = next((node.module for node in siblings if _same(node, module)), module)
         if name in self._reserved:  # a layer's own name, which was kept for it
@@ -48,7 +48,7 @@ class Assembly:
         self.shapes[name] = shape
         if layout:
             self.layout_nodes.add(name)
-        return Value(name, shape)
+        return Value(name, shape, dtype=dtype)
 
 
 def _same(node: Node, module: Module) -> bool:
@@ -96,10 +96,12 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
     assembly = Assembly([layer.name for layer in model.layers], input_names)
     values: dict[TensorRef, Value | None] = {}
     readers: dict[str, WeightReader] = {}
+    layers_reading = readers_of(model)
     for layer, number in _in_order(model):
         if layer.class_name == "InputLayer" and not layer.calls:
-            value = Value(named.get(layer.name, layer.name), _input_shape(layer, model.source))
-            inputs[layer.name] = Input(value.name, value.shape)
+            shape, dtype = input_shape(layer, model.source), input_dtype(layer, layers_reading)
+            value = Value(named.get(layer.name, layer.name), shape, dtype=dtype)
+            inputs[layer.name] = Input(value.name, shape, dtype)
             assembly.shapes[value.name] = value.shape
             values[TensorRef(layer.name)] = value
             continue
@@ -192,12 +194,3 @@ def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:
     if done < len(calls):
         names = ", ".join(repr(layer.name) for (layer, _), count in zip(calls, waits, strict=True) if count)
         raise KerasFileError(f"{model.source}: these layers read each other, in a circle: {clip(names, 200)}")
-
-
-def _input_shape(layer: Layer, source: str) -> Shape:
-    config = layer.config
-    shape: Json = config.get("batch_shape") or config.get("batch_input_shape")
-    fits = isinstance(shape, list) and 1 <= len(shape) <= MAX_RANK
-    if not fits or not all(size is None or (type(size) is int and size > 0) for size in shape):
-        raise KerasFileError(f"{source}: the input {layer.name!r} has no usable shape: {shape!r}")
-    return (None, *shape[1:])

@@ -10,13 +10,14 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from keydnn.convert.build.weights import WeightReader
+from keydnn.convert.build.weights import ALIASES, WeightReader
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in
 from keydnn.errors import ShapeError
 from keydnn.graph import Origin
 from keydnn.modules.base import Array, Module, Shape, inverse, shape_text
 from keydnn.modules.constant import Constant
+from keydnn.modules.lookup import ToFloat
 from keydnn.modules.shape import Permute
 from keydnn.strict_json import Json, clip
 
@@ -35,6 +36,7 @@ class Value:
 
     name: str
     shape: Shape
+    dtype: str = "float32"
     mask: Value | None = None  # Keras' mask that goes with it: (N, T), 1 where a step counts and 0 where not
 
 
@@ -269,8 +271,14 @@ class LayerCall:
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
-    def inputs(self) -> list[Value]:
-        """Check what has not been read, and give the values this call reads; options come before inputs."""
+    def inputs(self, *dtypes: str) -> list[Value]:
+        """Check what has not been read, and give the values this call reads; options come before inputs.
+
+        Parameters
+        ----------
+        dtypes
+            Those that the layer takes; none: float32 only.
+        """
         self._refuse_unread()
         self._refuse_arguments()
         self._note_precision()
@@ -278,11 +286,21 @@ class LayerCall:
         known = [value for value in values if value is not None]
         if self._refused or len(known) != len(values):
             raise Blocked
-        return known
+        return [self._of_dtype(value, place, dtypes or ("float32",)) for place, value in enumerate(known)]
 
-    def input(self, rank: int | None = None) -> Value:
-        """Give the only value this call reads, of a rank if one is named."""
-        values = self.inputs()
+    def _of_dtype(self, value: Value, place: int, dtypes: Sequence[str]) -> Value:
+        """Give an input in a dtype that the layer takes: integers become float32 where they must."""
+        if value.dtype in dtypes:
+            return value
+        if value.dtype == "int64" and "float32" in dtypes:
+            return self.emit(ToFloat(), value, part=f"float{place or ''}")
+        found = f"reading {value.dtype} from {value.name!r}"
+        self.obstacle(found, f"{found}, where {' or '.join(dtypes)} is read")
+        self.stop()
+
+    def input(self, rank: int | None = None, dtypes: Sequence[str] = ()) -> Value:
+        """Give the only value this call reads, of a rank if one is named (``dtypes`` as of :meth:`inputs`)."""
+        values = self.inputs(*dtypes)
         if len(values) != 1:
             raise ShapeError(f"takes one input, but has {len(values)}")
         (value,) = values
@@ -328,7 +346,7 @@ class LayerCall:
             policy = (policy.get("config") or {}).get("name")
         if policy in ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"):
             self.rewrite(f"computed in float32, where Keras uses {policy}")
-        elif policy not in (None, "float32", "int32", "int64"):
+        elif policy not in (None, "float32", "int32", "int64", "string"):
             quantized = "_from_" in str(policy)  # e.g. int8_from_float32
             self.refuse("dtype", "a quantized layer" if quantized else "a precision that KeyDNN does not know")
 
@@ -354,6 +372,19 @@ class LayerCall:
     def ignore_weights(self, *names: str) -> None:
         """Say that weights play no part at inference; in the order in which Keras creates them, behind those read."""
         self._weights.ignore(names)
+
+    def stored_shape(self, name: str) -> tuple[int, ...] | None:
+        """Give the shape that a weight has in the file; None if it is not there by name."""
+        names = ALIASES.get(name, (name,))
+        return next((tensor.shape for tensor in self._layer.weights if tensor.role in names), None)
+
+    def vocabulary(self) -> tuple[str, ...] | None:
+        """Give the vocabulary that the file keeps beside the configuration, or None.
+
+        Every token is text, and special tokens come first.
+        """
+        read = self._layer.vocabulary
+        return read() if read else None
 
     def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
         """Add a module to the graph; all but a layer's last one name the part they are."""

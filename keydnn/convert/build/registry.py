@@ -26,6 +26,8 @@ class Builder:
     passes_mask
         The first major version of Keras that hands the mask of the first input on with the output (True: all of them,
         0: none), unless the builder gives it another.
+    reads
+        Dtypes of inputs that the class is made for, the usual one first; such inputs are not float32 then.
     stem
         The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
     """
@@ -34,13 +36,19 @@ class Builder:
     build: Build
     fused_activation: bool
     passes_mask: int
+    reads: tuple[str, ...]
     stem: str
 
 
 BUILDERS: dict[str, Builder] = {}
 
 
-def builds(*class_names: str, fused_activation: bool = False, passes_mask: int = 0) -> Callable[[Build], Build]:
+def builds(
+    *class_names: str,
+    fused_activation: bool = False,
+    passes_mask: int = 0,
+    reads: tuple[str, ...] = ("float32",),
+) -> Callable[[Build], Build]:
     """Register a function as the builder of one or more Keras classes."""
 
     def register(build: Build) -> Build:
@@ -48,7 +56,7 @@ def builds(*class_names: str, fused_activation: bool = False, passes_mask: int =
         for class_name in class_names:
             if class_name in BUILDERS:
                 raise ParameterError(f"two builders for the Keras class {class_name}")
-            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, stem)
+            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, reads, stem)
         return build
 
     return register

@@ -17,6 +17,7 @@ FLOATS = {"bfloat16", "float16", "float32", "float64"}
 ALIASES = {
     "alpha": ("alpha", "alphas"),
     "depthwise_kernel": ("depthwise_kernel", "kernel"),
+    "idf_weights": ("idf_weights", "Variable"),
     "moving_variance": ("moving_variance", "moving_var"),
 }
 

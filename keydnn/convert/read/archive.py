@@ -10,11 +10,12 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from keydnn.convert.read.document import MAX_CONFIG, Architecture, architecture_in, parse_config
-from keydnn.convert.read.h5 import MAX_WEIGHTS, open_h5
+from keydnn.convert.read.h5 import MAX_WEIGHTS, Asset, open_h5
 from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.v3 import attach_v3
@@ -22,6 +23,7 @@ from keydnn.errors import KerasFileError, KerasInteropError
 
 WEIGHTS = "model.weights.h5"
 MAX_MEMBERS = 10_000
+MAX_ASSET = 256 << 20  # bytes; a vocabulary of a million words has some ten million
 MAX_RATIO, RATIO_FROM = 100, 64 << 20  # weights do not compress a hundredfold; small members may hold zeros
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -32,7 +34,10 @@ class Members(Protocol):
     source: str
 
     def names(self) -> Collection[str]:
-        """Give the names of all members."""
+        """Give the names of all members, or of those that are not in folders."""
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a member of a name."""
 
     def read(self, name: str, most: int) -> bytes:
         """Read one member; KerasFileError if it is larger than ``most`` bytes or damaged."""
@@ -47,18 +52,32 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
     KerasFileError
         A damaged or hostile archive: duplicate or overlapping members, other compression, wrong sizes or checksums.
     """
+    with _guard(path.name):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        members = ZipMembers(archive, path.name)
+        if not members.has("config.json"):
+            raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
+        architecture = given or _architecture(members)
+        _require_weights(members)
+        weights = io.BytesIO(members.read(WEIGHTS, MAX_WEIGHTS))
+        with open_h5(weights, f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
+            yield attach_v3(architecture.model(path.name, "3"), file)
+
+
+@contextmanager
+def _guard(source: str) -> Iterator[None]:
+    """Turn whatever zipfile raises on a damaged archive into one typed error."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = ZipMembers(archive, path.name)
-            if "config.json" not in members.names():
-                raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
-            architecture = given or _architecture(members)
-            _require_weights(members)
-            weights = members.read(WEIGHTS, MAX_WEIGHTS)
+        yield
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
-        raise KerasFileError(f"{path.name}: damaged zip archive: {error}") from None
-    with open_h5(io.BytesIO(weights), f"{WEIGHTS} of {path.name}") as file:
-        yield attach_v3(architecture.model(path.name, "3"), file)
+        raise KerasFileError(f"{source}: damaged zip archive: {error}") from None
+
+
+def _asset(members: Members, name: str) -> Asset | None:
+    """Give what reads a file that Keras keeps for a layer beside its weights; None if there is none."""
+    name = f"assets/{name}"
+    return partial(members.read, name, MAX_ASSET) if members.has(name) else None
 
 
 @contextmanager
@@ -67,14 +86,14 @@ def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
     members = FolderMembers(path)
     architecture = given or _architecture(members)
     _require_weights(members)
-    with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}") as file:
+    with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
         yield attach_v3(architecture.model(path.name, "3"), file)
 
 
 def _architecture(members: Members) -> Architecture:
     """Read the architecture, and the version that the metadata have beside it."""
     version = None
-    if "metadata.json" in members.names():
+    if members.has("metadata.json"):
         where = f"metadata.json of {members.source}"
         metadata = parse_config(members.read("metadata.json", MAX_CONFIG), where)
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
@@ -83,9 +102,9 @@ def _architecture(members: Members) -> Architecture:
 
 
 def _require_weights(members: Members) -> None:
-    if WEIGHTS in members.names():
+    if members.has(WEIGHTS):
         return
-    if "model.weights.npz" in members.names():
+    if members.has("model.weights.npz"):
         raise KerasInteropError(
             f"{members.source}: model.weights.npz holds Python pickles, which KeyDNN never reads and Keras cannot load "
             "either; save the model again, without weights_format"
@@ -106,6 +125,10 @@ class FolderMembers:
             return {entry.name for entry in self._path.iterdir()}
         except OSError as error:
             raise KerasFileError(f"{self.source}: cannot be read: {error.strerror}") from None
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of a name, which may lie in a folder below."""
+        return (self._path / name).is_file()
 
     def read(self, name: str, most: int) -> bytes:
         """Read a file."""
@@ -144,6 +167,10 @@ class ZipMembers:
         """Give the names of all members."""
         return self._members.keys()
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a member of a name."""
+        return name in self._members
+
     def read(self, name: str, most: int) -> bytes:
         """Read one member, whose size is bounded both by what it declares and by what comes out."""
         info = self._members[name]
@@ -153,7 +180,7 @@ class ZipMembers:
             raise KerasFileError(
                 f"{self.source}: {name} declares {info.file_size:,} bytes, but holds {info.compress_size:,}"
             )
-        with self._archive.open(info) as member:
+        with _guard(self.source), self._archive.open(info) as member:
             content = member.read(info.file_size + 1)
         if len(content) != info.file_size:
             raise KerasFileError(f"{self.source}: {name} has not the size that it declares")

@@ -7,8 +7,9 @@ Only hard links are followed, step by step, each group and dataset under one nam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, BinaryIO
 
 import h5py
@@ -26,11 +27,20 @@ BFLOAT16 = np.dtype("V2")  # h5py has no type of its own for it; nothing else th
 NOT_OF_THE_MODEL = ("optimizer", "metrics")  # beginnings of the names of groups that keep the state of training
 
 
-class H5File:
-    """An open HDF5 file: groups by path, attributes, datasets as StoredTensor."""
+Asset = Callable[[], bytes]
+Assets = Callable[[str], Asset | None]  # files beside the HDF5 file in its archive, by path
 
-    def __init__(self, file: h5py.File, source: str) -> None:
-        self._file, self._source = file, source
+
+def no_assets(path: str) -> Asset | None:
+    """Give the files beside an HDF5 file that stands alone."""
+    return None
+
+
+class H5File:
+    """An open HDF5 file: groups by path, attributes, datasets as StoredTensor; and the assets beside it."""
+
+    def __init__(self, file: h5py.File, source: str, assets: Assets = no_assets) -> None:
+        self._file, self._source, self._assets = file, source, assets
         self._seen: dict[int, str] = {}
 
     def _fail(self, what: str) -> KerasFileError:
@@ -136,6 +146,22 @@ class H5File:
             what = "dataset" if isinstance(found, h5py.Dataset) else "group"
             raise self._fail(f"{path!r} and {self._seen[address]!r} are the same {what} under two names")
 
+    def vocabulary(self, path: str) -> Callable[[], tuple[str, ...]] | None:
+        """Give what reads the vocabulary of the layer at a path; None if it has none."""
+        name = f"{path}/vocabulary.txt"
+        asset = self._assets(name)
+        return partial(self._lines, asset, name) if asset else None
+
+    def _lines(self, asset: Asset, name: str) -> tuple[str, ...]:
+        """Give the lines of a text file; on Windows, Keras ends them its way."""
+        try:
+            text = asset().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._fail(f"assets/{name} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        if text.count("\n") == text.count("\r\n"):
+            text = text.replace("\r\n", "\n")
+        return tuple(text.split("\n"))
+
     def _check(self, dataset: Any, path: str) -> None:
         self._once(dataset, path)
         if dataset.is_virtual or dataset.external:
@@ -194,7 +220,7 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def open_h5(file: str | BinaryIO, source: str) -> Iterator[H5File]:
+def open_h5(file: str | BinaryIO, source: str, assets: Assets = no_assets) -> Iterator[H5File]:
     """Open an HDF5 file, by path or from memory."""
     try:
         opened = h5py.File(file, "r")
@@ -202,6 +228,6 @@ def open_h5(file: str | BinaryIO, source: str) -> Iterator[H5File]:
         first = (str(error).splitlines() or ["unknown"])[0]
         raise KerasFileError(f"{source}: damaged HDF5 file: {first}") from None
     with opened:
-        found = H5File(opened, source)
+        found = H5File(opened, source, assets)
         on_windows = any(name.startswith(("layers\\", "_layer_checkpoint_dependencies\\")) for name in found.names(""))
-        yield BackslashFile(opened, source) if on_windows else found
+        yield BackslashFile(opened, source, assets) if on_windows else found

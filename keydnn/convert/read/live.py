@@ -63,11 +63,23 @@ def _with_weights(layer: Layer, owner: Any) -> Layer:
         return dataclasses.replace(layer, inner=_attach(layer.inner, owner))
     tensors = []
     for variable in owner.weights:
+        if not hasattr(variable, "shape"):
+            continue  # tf-keras counts a vocabulary among the weights
         name = str(getattr(variable, "path", None) or variable.name)
         value = np.asarray(variable)
         tensors.append(_stored(name, value))
     parts = {key: _with_weights(part, _part_of(owner, key)) for key, part in layer.parts.items()}
-    return dataclasses.replace(layer, weights=tuple(tensors), parts=parts)
+    vocabulary = None
+    if hasattr(owner, "get_vocabulary"):
+        vocabulary = partial(_tokens, owner)
+        idf_weights = getattr(getattr(owner, "_lookup_layer", owner), "idf_weights_const", None)
+        tensors = [] if idf_weights is None else [_stored("idf_weights", np.asarray(idf_weights))]
+    return dataclasses.replace(layer, weights=tuple(tensors), parts=parts, vocabulary=vocabulary)
+
+
+def _tokens(owner: Any) -> tuple[str, ...]:
+    """Give the vocabulary of a live lookup as files have it."""
+    return tuple(map(str, owner.get_vocabulary()))
 
 
 def _stored(name: str, value: npt.NDArray[np.generic]) -> StoredTensor:

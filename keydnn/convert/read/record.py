@@ -79,6 +79,9 @@ class Layer:
     parts
         The layers that a wrapper's configuration holds, by its key (``"layer"``, ``"backward_layer"``, ``"cell"``,
         ``"cells/0"``), never called by themselves.  Their weights are among the wrapper's own.
+    vocabulary
+        Reads the vocabulary that the file has beside the configuration: every token as text, special ones included;
+        None where there is none.
     part_of
         Name and class of the Keras layer that a pass has split this one off from; None for Keras' own layers.
     """
@@ -91,6 +94,7 @@ class Layer:
     weights: tuple[StoredTensor, ...] = ()
     inner: KerasModel | None = None
     parts: Mapping[str, Layer] = field(default_factory=dict)
+    vocabulary: Callable[[], tuple[str, ...]] | None = None
     part_of: tuple[str, str] | None = None
 
 

@@ -35,6 +35,9 @@ class Shards:
             raise KerasFileError(f"{path!r} lies in {len(found)} of the sharded files")
         return found[0].tensor(path, name, role, within) if found else None
 
+    def vocabulary(self, path: str) -> None:
+        """Sharded files keep no vocabularies."""
+
     def arrays(self) -> list[StoredTensor]:
         """Give all arrays, of every file."""
         return [tensor for file in self._files for tensor in file.arrays()]

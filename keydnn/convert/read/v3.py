@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
@@ -18,7 +18,9 @@ from keydnn.strict_json import Json
 
 RANDOM_STATES = ("seed_generator", "random_generator")
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # of a model's layers; the second until Keras 2.13
-Seen = dict[str, tuple[StoredTensor, ...]]
+TWICE = ("_lookup_layer",)  # sub-layers whose weights and vocabulary their owner stores, too
+Vocabulary = Callable[[], tuple[str, ...]]
+Seen = dict[str, Layer]
 
 
 class Store(Protocol):
@@ -29,6 +31,9 @@ class Store(Protocol):
 
     def tensor(self, path: str, name: str, role: str | None, within: tuple[str, ...] = ()) -> StoredTensor | None:
         """Give the dataset at a path; None if there is none."""
+
+    def vocabulary(self, path: str) -> Vocabulary | None:
+        """Give what reads the vocabulary of the layer at a path; None if it has none."""
 
 
 def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None = None) -> KerasModel:
@@ -53,7 +58,7 @@ def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None 
         same = _identity(layer)
         if model.version < (3,) and not twice and same in seen and absent[stem] > 0:
             absent[stem] -= 1
-            layers.append(dataclasses.replace(layer, weights=seen[same]))
+            layers.append(_stored_as(seen[same], layer))
             continue
         group = f"{stem}_{counts[stem]}" if counts[stem] else stem
         counts[stem] += 1
@@ -62,11 +67,14 @@ def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None 
         if layer.inner is not None:
             layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path, seen)))
             weighted = bool(twice and _tensors(file, path))
+        elif group not in present and same in seen:
+            layers.append(_stored_as(seen[same], layer))
+            weighted = bool(layers[-1].weights)
         else:
-            weights = _tensors(file, path) if group in present else seen.get(same, ())
-            seen.setdefault(same, weights)
-            parts = _parts(layer, weights, file, path, seen)
-            layers.append(dataclasses.replace(layer, weights=weights, parts=parts))
+            weights = _tensors(file, path)
+            parts, vocabulary = _parts(layer, weights, file, path, seen), file.vocabulary(path)
+            layers.append(dataclasses.replace(layer, weights=weights, parts=parts, vocabulary=vocabulary))
+            seen.setdefault(same, layers[-1])
             weighted = bool(weights)
         counts[stem] += twice and weighted
     left = [group for group in present - known if file.names(f"{base}/{group}/vars")]
@@ -74,6 +82,11 @@ def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None 
         found = ", ".join(sorted(left)[:5])
         raise KerasFileError(f"{model.source}: weights of layers that the architecture lacks: {found}")
     return dataclasses.replace(model, layers=tuple(layers))
+
+
+def _stored_as(first: Layer, layer: Layer) -> Layer:
+    """Give another mention of a layer what the first one has in the file."""
+    return dataclasses.replace(layer, weights=first.weights, parts=first.parts, vocabulary=first.vocabulary)
 
 
 def _is_group(group: str, stem: str) -> bool:
@@ -95,13 +108,15 @@ def _identity(layer: Layer) -> str:
 def _tensors(file: Store, path: str, within: tuple[str, ...] = ()) -> tuple[StoredTensor, ...]:
     """Give a layer's own weights and then those of its sub-layers, but for the states of random generators."""
     tensors = []
-    for index in range(len(file.names(f"{path}/vars"))):
-        tensor = file.tensor(f"{path}/vars/{index}", f"{path}/vars/{index}", None, within)
+    names = file.names(f"{path}/vars")
+    roles = [name for name in names if not name.isdigit()]  # most layers only count
+    for name in [*map(str, range(len(names) - len(roles))), *roles]:
+        tensor = file.tensor(f"{path}/vars/{name}", f"{path}/vars/{name}", name if name in roles else None, within)
         if tensor is None:
-            raise MissingWeightsError(f"No weights found at {path}/vars/{index}, though later ones are there")
+            raise MissingWeightsError(f"No weights found at {path}/vars/{name}, though later ones are there")
         tensors.append(tensor)
     for name in file.names(path):
-        if name != "vars" and not name.endswith(RANDOM_STATES):
+        if name != "vars" and name not in TWICE and not name.endswith(RANDOM_STATES):
             tensors += _tensors(file, f"{path}/{name}", (*within, name))
     return tuple(tensors)
 
@@ -125,7 +140,8 @@ def _parts(layer: Layer, tensors: Sequence[StoredTensor], file: Store, path: str
             dataclasses.replace(tensor, path=tensor.path[tensor.path.index(name) + 1 :]) for name, tensor in own
         )
         below = f"{path}/{own[0][0]}" if own else path
-        parts[key] = dataclasses.replace(part, weights=weights, parts=_parts(part, weights, file, below, seen))
+        inside, vocabulary = _parts(part, weights, file, below, seen), file.vocabulary(below)
+        parts[key] = dataclasses.replace(part, weights=weights, parts=inside, vocabulary=vocabulary)
     return parts
 
 
