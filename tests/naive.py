@@ -417,6 +417,45 @@ def sampling_bound(x, scale_factor, mode):
     return error * abs(f64(x)).max(axis=(2, 3), initial=0, keepdims=True) + np.finfo(np.float32).tiny
 
 
+def resize_matrix(mode, antialias, size, new):
+    """Give the weights of ``size`` cells in each of ``new`` ones, as tf.image.resize defines them; (new, size).
+
+    Places are float32 by definition: which cell is the nearest, and which of 1024 steps a cubic takes, is decided by
+    their roundings.  Everything else is float64.
+    """
+    f32, matrix = np.float32, np.zeros((new, size))
+    step, half = f32(size) / f32(new), f32(0.5)
+    between = mode in ("bilinear", "bicubic") and not antialias
+    if mode not in ("nearest", "area") and not between:
+        step = f32(1 / float(f32(new) / f32(size)))
+    for j in range(new):
+        centre = (f32(j) + half) * step
+        if mode == "nearest":
+            matrix[j, min(int(np.floor(centre)), size - 1)] = 1
+            continue
+        if mode == "area":
+            begin, end = float(f32(j) * step), float(f32(j + 1) * step)
+            matrix[j] = [max(min(end, i + 1) - max(begin, i), 0) / float(step) for i in range(size)]
+            continue
+        place, stretch = float(centre) - 0.5, max(float(step), 1) if antialias else 1
+        if between:
+            place = float(centre - half)
+        if between and mode == "bicubic":
+            place = math.floor(place) + np.rint((place - math.floor(place)) * 1024) / 1024
+        kernel = SAMPLINGS.get(mode, lambda x: max(1 - x, 0))
+        weights = np.array([kernel(abs(place - i) / stretch) for i in range(size)])
+        matrix[j] = weights / weights.sum()
+    return matrix
+
+
+def resize(x, matrices, dims):
+    """Multiply two axes by matrices."""
+    x = f64(x)
+    for matrix, axis in zip(matrices, dims, strict=True):
+        x = np.moveaxis(np.tensordot(x, matrix, (axis, 1)), -1, axis)
+    return x
+
+
 # --- tolerance of single functions -----------------------------------------------------------------------------------
 
 

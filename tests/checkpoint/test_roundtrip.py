@@ -152,7 +152,7 @@ def test_any_name_number_and_source_comes_back(tmp_path_factory, names, value, s
 
 
 ARGUMENTS = {
-    "num_groups": 2, "num_channels": 4, "scale": 0.5,
+    "num_groups": 2, "num_channels": 4, "scale": 0.5, "size": 2,
     "in_channels": 4, "out_channels": 4, "kernel_size": 2, "in_features": 3, "out_features": 2, "num_features": 4,
     "normalized_shape": (2, 3), "shape": (2, 3), "dims": (0, 2, 1), "padding": 1, "cropping": 1, "scale_factor": 2,
     "dim": 1, "threshold": 0.5, "value": -1, "input_size": 3, "hidden_size": 2, "start": -1, "num_embeddings": 5,

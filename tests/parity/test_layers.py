@@ -178,16 +178,6 @@ for what, options in {
 }.items():
     both_formats(what, "UpSampling2D", IMAGE, **options)
 
-# --- what does nothing at inference ----------------------------------------------------------------------------------
-
-for class_name in ("Dropout", "AlphaDropout", "GaussianDropout"):
-    one("rank-3", class_name, (6, 5), rate=0.3)
-one("rank-3", "SpatialDropout1D", (6, 5), rate=0.3)
-both_formats("rank-4", "SpatialDropout2D", IMAGE, rate=0.3)
-both_formats("rank-5", "SpatialDropout3D", (2, 3, 4, 5), rate=0.3)
-one("rank-3", "GaussianNoise", (6, 5), stddev=0.3)
-one("rank-3", "ActivityRegularization", (6, 5), l2=0.3)
-
 # --- fused activations -----------------------------------------------------------------------------------------------
 
 FUSED = {

@@ -124,7 +124,6 @@ def prelu(call: LayerCall) -> Value:
     """Weight is alpha; ``shared_axes`` count from 1."""
     shared = call.option("shared_axes") or []
     shared = shared if isinstance(shared, list) else [shared]
-    call.ignore("init")  # of Keras 1
     x = call.input()
     if not set(shared) <= set(range(1, len(x.shape))):
         call.refuse("shared_axes", f"axes of an input of rank {len(x.shape)} without the batch are expected")

@@ -11,8 +11,8 @@ import numpy as np
 from keydnn.convert.build.call import Blocked, LayerCall, Value
 from keydnn.convert.build.inputs import input_dtype, input_shape, readers_of
 from keydnn.convert.build.registry import BUILDERS
+from keydnn.convert.build.unsupported import why
 from keydnn.convert.build.weights import WeightReader
-from keydnn.convert.normalize.keras1 import GONE
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
@@ -139,7 +139,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
     full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
     builder = BUILDERS.get(full)
     if builder is None:
-        notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", _why_unknown(layer))
+        notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer))
         return ()
     try:
         made = builder.build(call)
@@ -156,18 +156,6 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
         raise KerasFileError(
             f"{source}: layer {layer.name!r} ({layer.class_name}): a configuration that Keras does not write: {error}"
         ) from None
-
-
-def _why_unknown(layer: Layer) -> str:
-    if layer.package in ("ops", "tf"):
-        return "an operation on tensors, not a layer"
-    if "function" in layer.config:
-        return "Python code in the file, which is never run; save the model with layers in its place"
-    if layer.package:
-        return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
-    if layer.class_name in GONE:
-        return "a class of Keras 1, which no later Keras has"
-    return "a class that KeyDNN does not know"
 
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:

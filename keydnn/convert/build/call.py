@@ -70,7 +70,7 @@ class LayerCall:
         sink: Sink,
     ) -> None:
         self.name, self.class_name = layer.name, layer.class_name
-        self.version = model.version
+        self.version, self._model = model.version, model
         self._refused = False
         self._layer, self._number, self._values = layer, number, values
         self._weights, self._notes, self._sink = weights, notes, sink
@@ -307,6 +307,12 @@ class LayerCall:
         if rank is not None and len(value.shape) != rank:
             raise ShapeError(f"takes an input of rank {rank}, got {shape_text(value.shape)}")
         return value
+
+    def input_dtype(self) -> str:
+        """Give the dtype of the model's input that this call reads; ``"float32"`` if it reads something else."""
+        read = {ref.layer for ref in self._refs()}
+        inputs = [layer for layer in self._model.layers if layer.name in read and layer.class_name == "InputLayer"]
+        return str(inputs[0].config.get("dtype") or "float32") if inputs else "float32"
 
     def size(self, value: Value, axis: int) -> int:
         """Give the size of an axis that must be known; where it is free, the call is given up."""

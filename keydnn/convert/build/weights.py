@@ -15,7 +15,6 @@ from keydnn.modules.base import Array
 FLOATS = {"bfloat16", "float16", "float32", "float64"}
 # Names that a weight has had; the first is the one builders ask for.
 ALIASES = {
-    "alpha": ("alpha", "alphas"),
     "depthwise_kernel": ("depthwise_kernel", "kernel"),
     "idf_weights": ("idf_weights", "Variable"),
     "moving_variance": ("moving_variance", "moving_var"),

@@ -113,14 +113,15 @@ def _is_layer(entry: Json) -> bool:
 def _is_operation(entry: Mapping[str, Json], version: tuple[int, ...]) -> bool:
     """Tell an operation of Keras 3 (``x + y`` is saved as ``Add``) from the layer of the same name.
 
-    HDF5 files do not keep the module; there, only layers have ``trainable`` (but inputs, which have a shape, and two
-    preprocessing layers, which have an output mode).
+    HDF5 files do not keep the module; there, only layers have ``trainable`` (but inputs, which have a shape, spatial
+    dropout, which has a rate, and two preprocessing layers, which have an output mode).
     """
     if version < (3,):
         return False
     if "module" in entry:
         return bool({"ops", "activations"} & set(str(entry["module"]).split(".")))
-    return not {"trainable", "batch_shape", "batch_input_shape", "output_mode"} & set(entry["config"])
+    of_layers = {"trainable", "batch_shape", "batch_input_shape", "output_mode", "rate"}
+    return not of_layers & set(entry["config"])
 
 
 # --- Sequential -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Why a class cannot be built, and the way out: for those that are Keras' own, or well known beside it."""
+
+from __future__ import annotations
+
+from keydnn.convert.normalize.keras1 import GONE
+from keydnn.convert.read.record import Layer
+
+TOOLKIT = "a wrapper of the TensorFlow Model Optimization Toolkit; save the model {} it"
+REASONS = {
+    **dict.fromkeys(GONE, "a class of Keras 1, which no later Keras has"),
+    **dict.fromkeys(
+        ("AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"),
+        "changes images by what is in them; prepare the images before the model, and save it without this layer",
+    ),
+    **dict.fromkeys(
+        ("DenseFeatures", "SequenceFeatures"),
+        "reads feature columns, which are Python objects; save the model that reads their numbers",
+    ),
+    **dict.fromkeys(
+        ("QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2"),
+        TOOLKIT.format("as it was before quantize_model wrapped"),
+    ),
+    **dict.fromkeys(
+        ("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"),
+        "calls a model of another framework, which is not in the file; save the model with Keras' layers in its place",
+    ),
+    "ClusterWeights": TOOLKIT.format("after strip_clustering has removed"),
+    "FeatureSpace": "reads a dictionary of columns; save the model that reads what it encodes",
+    "MaxNumBoundingBoxes": "acts on bounding boxes, which no input of a model holds; save the model without this layer",
+    "PruneLowMagnitude": TOOLKIT.format("after strip_pruning has removed"),
+}
+
+
+def why(layer: Layer) -> str:
+    """Say why no builder takes a layer, and what its owner can do."""
+    if layer.package in ("ops", "tf"):
+        return "an operation on tensors, not a layer"
+    if "function" in layer.config:
+        return "Python code in the file, which is never run; save the model with layers in its place"
+    name = layer.class_name
+    if name in REASONS:
+        return REASONS[name]
+    if layer.package:
+        return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
+    return "a class that KeyDNN does not know"

@@ -1,0 +1,28 @@
+"""Classes that are refused say why, and what to do instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from keydnn import from_keras
+from keydnn.convert.build import BUILDERS
+from keydnn.convert.build.unsupported import REASONS
+from keydnn.errors import KerasInteropError
+from tests.convert.files import sequential, write_h5
+
+CONFIGS = {"TFSMLayer": {"filepath": "m"}, "DenseFeatures": {"feature_columns": []}}
+
+
+@pytest.mark.parametrize("class_name", sorted(REASONS))
+def test_a_class_that_is_refused_says_why(class_name, tmp_path):
+    config = {"name": "layer", "trainable": True, **CONFIGS.get(class_name, {})}
+    path = write_h5(tmp_path / "m.h5", sequential((class_name, config)), {"layer": {}})
+    with pytest.raises(KerasInteropError, match=f"^Unsupported Keras layer: {class_name}") as caught:
+        from_keras(path, strict=False)
+    (obstacle,) = caught.value.obstacles
+    assert obstacle.found == REASONS[class_name]
+    assert obstacle.switch is None
+
+
+def test_no_class_is_both_built_and_refused():
+    assert not set(REASONS) & set(BUILDERS)
