@@ -78,3 +78,18 @@ def keras3_sequential(*layers, shape=(None, 4)):
     ]
     entries += [{"module": "keras.layers", "class_name": kind, "config": config} for kind, config in layers]
     return {"module": "keras", "class_name": "Sequential", "config": {"name": "model", "layers": entries}}
+
+
+def write_keras1(path, config, weights, version="1.2.2", end=":0"):
+    """Write a whole model as Keras 1 did: its layers a bare list, its weights named ``<layer>_W:0``."""
+    config = config if isinstance(config, dict) else {"class_name": "Sequential", "config": config}
+    named = {layer: {f"{name}{end}": array for name, array in arrays.items()} for layer, arrays in weights.items()}
+    write_h5(path, config, named, version)
+    with h5py.File(path, "a") as file:
+        for layer, arrays in named.items():
+            group = file[f"model_weights/{layer}"]
+            names = [f"{layer}_{name}" for name in arrays]
+            for name, array in zip(names, arrays.values(), strict=True):
+                group[name] = array
+            group.attrs["weight_names"] = np.array([name.encode() for name in names]) if names else np.zeros(0)
+    return path

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keydnn import KerasInteropError, from_keras
-from keydnn.convert import BUILDERS
 from tests.convert import files
 
 RANDOM = np.random.default_rng(8)
@@ -26,7 +25,6 @@ def theano_convolution(x, kernel, stride, padding):
     return found[:, :, : -(-x.shape[2] // stride)] if padding == "same" else found
 
 
-@pytest.mark.skipif("ZeroPadding1D" not in BUILDERS, reason="waits for ZeroPadding1D")
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("length", [2, 3, 4])

@@ -168,6 +168,7 @@ def transposed_convolution(call: LayerCall) -> Value:
     window = read_window(call, axes)
     extra = call.option("output_padding")
     extras = (None,) * axes if extra is None else call.integers("output_padding", axes, least=0)
+    named = _named_sizes(call, axes, window.last)
     call.require("groups", 1, None)
     x = call.to_channels_first(call.input(rank=2 + axes), window.last)
     in_channels = call.size(x, 1)
@@ -175,9 +176,13 @@ def transposed_convolution(call: LayerCall) -> Value:
         kernel=(*window.kernel_size, out_channels, in_channels), bias=window.bias_shape(out_channels)
     )
     pads, output_padding = [], []
-    for size, stride, dilation, more in zip(window.kernel_size, window.stride, window.dilation, extras, strict=True):
+    for axis, (size, stride, dilation, more) in enumerate(
+        zip(window.kernel_size, window.stride, window.dilation, extras, strict=True)
+    ):
         reach = dilation * (size - 1) + 1
-        if window.padding == "same":
+        if named:
+            grows = named[axis] - (call.size(x, 2 + axis) - 1) * stride - reach
+        elif window.padding == "same":
             grows = stride - reach if more is None else reach % 2 + more - reach
         else:
             grows = max(stride - reach, 0) if more is None else more
@@ -197,3 +202,14 @@ def transposed_convolution(call: LayerCall) -> Value:
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
+
+
+def _named_sizes(call: LayerCall, axes: int, last: bool) -> Sequence[int]:
+    """Read the output's sizes, which Keras 1 names in ``output_shape``; nothing where they follow from the input's."""
+    shape = call.option("output_shape")
+    if shape is None:
+        return ()
+    sizes = shape[1:-1] if last else shape[2:]
+    if len(shape) != axes + 2 or any(type(size) is not int or size < 1 for size in sizes):
+        call.refuse("output_shape", f"{axes + 2} sizes are expected")
+    return list(sizes)
