@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -83,6 +84,31 @@ def test_inspect_shows_files_and_checkpoints(folder, capsys):
     assert "Linear(4, 3)" in out
     assert execute(["inspect", "m.json"]) == 0
     assert "15 parameters" in capsys.readouterr().out
+
+
+def test_weights_only_are_listed_and_convert_with_their_architecture(folder, capsys):
+    weights = files.dense_weights()
+    config = files.sequential(files.dense(activation="relu"))
+    files.write_h5("whole.h5", config, {"d": weights})
+    with h5py.File("whole.h5") as whole, h5py.File("w.h5", "w") as file:
+        whole.copy(whole["model_weights/d"], file, "d")
+        file.attrs.update(whole["model_weights"].attrs)
+    Path("arch.json").write_text(json.dumps({**config, "keras_version": "2.4.0"}))
+    assert execute(["inspect", "w.h5"]) == 0
+    out = capsys.readouterr().out
+    assert "d/d/kernel:0" in out
+    assert "(4, 3)" in out
+    assert "15 numbers" in out
+    assert "--architecture" in out
+    assert "weights without an architecture" in fails(capsys, 1, "convert", "w.h5", "w.json", "--nostrict")
+    assert not Path("w.json").exists()
+    assert execute(["inspect", "w.h5", "--architecture", "arch.json"]) == 0
+    assert "--dst model.json --architecture arch.json --nostrict" in capsys.readouterr().out
+    assert execute(["inspect", "w.h5", "--architecture", "arch.json", "--plan"]) == 0
+    assert execute(["convert", "w.h5", "w.json", "--architecture=arch.json", "--nostrict"]) == 0
+    x = np.load("x.npy")
+    np.testing.assert_array_equal(load("w.json").predict(x), load("m.json").predict(x))
+    assert "arch.json" in fails(capsys, 2, "convert", "w.h5", "arch.json", "--architecture", "arch.json")
 
 
 def test_inspect_shows_the_plan_of_files_and_checkpoints(folder, capsys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -15,10 +16,12 @@ import pytest
 
 from keydnn import from_keras
 from keydnn.convert import BUILDERS
+from tests.convert import files
 from tests.parity.kerases import KERASES, answer, assert_agrees, filled, quiet
 
 pytestmark = pytest.mark.parity
 
+saving_lib = pytest.importorskip("tf_keras.src.saving.saving_lib")
 keras, tf_keras = KERASES["keras3"], KERASES["keras2"]
 
 
@@ -125,6 +128,7 @@ CASES = {
     "time-distributed": Refused(
         lambda k: sequential(k, k.layers.TimeDistributed(k.layers.Dense(3)), shape=(6, 4)), edit=keys_of_today
     ),
+    "batch-normalization-in-a-keras-archive": Refused(lambda k: sequential(k, k.layers.BatchNormalization()), "keras"),
     "a-functional-keras-archive": Refused(functional(lambda k, x: k.layers.Dense(3)(x), (5,)), "keras"),
     "a-submodel-that-feeds-a-layer": Refused(functional(lambda k, x: k.layers.Dense(3)(submodel(k)(x)), (5,))),
     "a-submodel-called-twice": Refused(functional(called_twice, (5,))),
@@ -190,3 +194,53 @@ def test_a_file_that_keras_3_does_not_open_opens_here(tmp_path, name):
     trouble = answers_otherwise(path, x, wanted)
     assert isinstance(trouble, float) if case.differs else isinstance(trouble, str), trouble
     assert_agrees(from_keras(path, strict=False), x, wanted, 0.01)
+
+
+# --- files that neither Kerases of today write ------------------------------------------------------------------------
+
+
+def test_a_file_of_keras_1(tmp_path):
+    """Assembled from its layout; ``tests/convert/test_keras1.py`` has all of its layers."""
+    random = np.random.default_rng(5)
+    weights = {"W": random.standard_normal((4, 3)).astype(np.float32), "b": np.ones(3, np.float32)}
+    entry = {"name": "d", "output_dim": 3, "bias": True, "init": "uniform", "batch_input_shape": [None, 4]}
+    path = files.write_keras1(tmp_path / "m.h5", [{"class_name": "Dense", "config": entry}], {"d": weights})
+    x = random.standard_normal((2, 4)).astype(np.float32)
+    wanted = x @ weights["W"] + weights["b"]
+    assert isinstance(answers_otherwise(path, x, wanted), str)
+    np.testing.assert_allclose(from_keras(path).predict(x), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_keras_archive_of_windows(tmp_path):
+    """tf-keras itself does not find the weights again."""
+    model = filled(sequential(tf_keras, tf_keras.layers.Dense(3), shape=(5,)), 6)
+    with quiet(), mock.patch.object(saving_lib.tf.io.gfile, "join", lambda *names: "\\".join(filter(None, names))):
+        model.save(tmp_path / "m.keras")
+    x = np.random.default_rng(7).standard_normal((2, 5)).astype(np.float32)
+    wanted = answer(model, x)
+    assert isinstance(answers_otherwise(tmp_path / "m.keras", x, wanted), str)
+    with pytest.raises(ValueError, match="received 0 variables"), quiet():
+        tf_keras.models.load_model(tmp_path / "m.keras", compile=False)
+    assert_agrees(from_keras(tmp_path / "m.keras", strict=False), x, wanted, 0.01)
+
+
+def test_an_architecture_of_keras_2_with_its_weights(tmp_path):
+    model = filled(sequential(tf_keras, tf_keras.layers.Dense(3), shape=(5,)), 8)
+    with quiet():
+        model.save_weights(tmp_path / "w.h5")
+    with pytest.raises(TypeError, match="Could not locate class 'Sequential'"):
+        keras.models.model_from_json(model.to_json())
+    x = np.random.default_rng(9).standard_normal((2, 5)).astype(np.float32)
+    assert_agrees(from_keras(tmp_path / "w.h5", architecture=model.to_json()), x, answer(model, x), 0.01)
+
+
+@pytest.mark.parametrize("name", list(KERASES))
+def test_bfloat16_in_hdf5(tmp_path, name):
+    library = KERASES[name]
+    with quiet():
+        model = sequential(library, library.layers.Dense(3, dtype="bfloat16", name="d"), shape=(5,))
+        model.save(tmp_path / "m.h5")
+        with pytest.raises(ValueError, match="No cast function"):
+            keras.models.load_model(tmp_path / "m.h5", compile=False)
+    kernel = np.asarray(model.weights[0]).astype(np.float32)
+    np.testing.assert_array_equal(from_keras(tmp_path / "m.h5").state_dict()["d.weight"], kernel.T)
