@@ -6,11 +6,9 @@ from functools import partial
 
 import pytest
 
-from keydnn import from_keras
-from keydnn.errors import KerasInteropError
 from tests.parity import cases
 from tests.parity.cases import leaky
-from tests.parity.kerases import Case, check, parameters, save
+from tests.parity.kerases import Case, check, parameters
 
 pytestmark = pytest.mark.parity
 
@@ -49,6 +47,7 @@ dense("products-alone", "abc,bc->abc", (3, 4), (3, 4), bias_axes="c")
 dense("no-sum", "ab,cd->acbd", (5, 4, 2), (4,))
 dense("summed-away", "abc,bd->ad", 5, (3, 4))
 dense("to-numbers", "abc,c->ab", 3, (3, 4), bias_axes="b")
+dense("lora", "abc,cd->abd", (None, 5), (3, 4), kerases=("keras3",), lora_rank=2, lora_alpha=3)
 dense("fused-relu", "abc,cd->abd", (None, 5), (3, 4), bias_axes="d", activation="relu")
 dense("fused-softmax", "abc,cd->abd", (None, 5), (3, 4), bias_axes="d", activation="softmax")
 dense("fused-object", "abc,cd->abd", (None, 5), (3, 4), bias_axes="d", activation=leaky)
@@ -57,12 +56,3 @@ dense("fused-object", "abc,cd->abd", (None, 5), (3, 4), bias_axes="d", activatio
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
 def test_einsum_dense_agrees_with_keras(case, name, source):
     check(case, name, source)
-
-
-def test_a_layer_with_lora_is_refused():
-    def build(library, x):
-        return library.layers.EinsumDense("abc,cd->abd", (None, 5), lora_rank=2)(x)
-
-    path = save(Case("lora", ((3, 4),), build, ("keras3",)).model("keras3"), "lora", ("h5",))["h5"]
-    with pytest.raises(KerasInteropError, match="lora_rank"):
-        from_keras(path, strict=False)

@@ -102,14 +102,6 @@ for padding in ("valid", "same", "causal"):
             both_formats(f"{padding}-{what}", "Conv1D", SEQUENCE, filters=12, padding=padding, **options)
 one("free-length", "Conv1D", (None, 4), filters=12, kernel_size=3, padding="causal")
 
-# --- dense -----------------------------------------------------------------------------------------------------------
-
-one("rank-2", "Dense", (7,), units=5)
-one("rank-3", "Dense", (3, 7), units=5)
-one("rank-4", "Dense", (2, 3, 7), units=5)
-one("rank-3-free", "Dense", (None, 7), units=5)
-one("no-bias", "Dense", (7,), units=1, use_bias=False)
-
 # --- pooling ---------------------------------------------------------------------------------------------------------
 
 POOLS = {

@@ -27,6 +27,7 @@ IGNORED = {
     "input_dim", "input_length", "shared_object_id", "module", "registered_name", "sparse", "ragged",
 }  # fmt: skip
 IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_quantizer")
+QUANTIZED = "a quantized layer; save the model as it was before quantize()"
 CHANNELS_LAST = 'channels_last="transpose"'
 
 
@@ -335,7 +336,7 @@ class LayerCall:
     def _refuse_unread(self) -> None:
         for key, value in self._layer.config.items():
             if key not in self._read and key not in IGNORED and not key.endswith(IGNORED_ENDINGS) and value is not None:
-                why = "a quantized layer" if key == "quantization_config" else "an option that KeyDNN does not know"
+                why = QUANTIZED if key == "quantization_config" else "an option that KeyDNN does not know"
                 self.refuse(key, why)
 
     def _refuse_arguments(self) -> None:
@@ -354,7 +355,7 @@ class LayerCall:
             self.rewrite(f"computed in float32, where Keras uses {policy}")
         elif policy not in (None, "float32", "int32", "int64", "string"):
             quantized = "_from_" in str(policy)  # e.g. int8_from_float32
-            self.refuse("dtype", "a quantized layer" if quantized else "a precision that KeyDNN does not know")
+            self.refuse("dtype", QUANTIZED if quantized else "a precision that KeyDNN does not know")
 
     # --- weights and modules ------------------------------------------------------------------------------------------
 

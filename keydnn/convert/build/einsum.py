@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.lora import lora_of, with_lora
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Array, Module, shape_text
 from keydnn.modules.constant import Constant
@@ -74,6 +75,7 @@ class Equation:
 def einsum_dense(call: LayerCall) -> Value:
     """Linear where it is a product of matrices, with axes moved, joined and split around it; else Einsum."""
     text, axes, target = str(call.option("equation")), call.option("bias_axes"), call.option("output_shape")
+    lora = lora_of(call)
     call.ignore("activation")
     form = next((form for form, pattern in FORMS.items() if re.fullmatch(pattern, text)), None)
     if form is None or any(len(set(labels)) < len(labels) for labels in re.findall(LABELS, text)):
@@ -89,6 +91,7 @@ def einsum_dense(call: LayerCall) -> Value:
     first = min((equation.out.index(label) for label in axes or ""), default=0)
     shape = tuple(equation.width(label) if label in axes else 1 for label in equation.out[first:]) if axes else None
     kernel, *biases = call.weights(kernel=tuple(equation.width(label) for label in equation.kernel), bias=shape)
+    kernel = with_lora(call, "kernel", kernel, lora)
     if not axes:
         return _product(call, equation, x, kernel, None, part="")
     bias = biases[0].reshape((1,) * first + biases[0].shape)  # over all axes of the output
