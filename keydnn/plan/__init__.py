@@ -30,7 +30,7 @@ from keydnn.plan import conv, layout, memory, merge, pool
 from keydnn.plan.fuse import Unit, fuse
 from keydnn.plan.pace import Pace
 from keydnn.plan.route import Operation, Route
-from keydnn.plan.step import PARALLEL_NUMBERS, Launch, Step
+from keydnn.plan.step import PARALLEL_MACS, PARALLEL_NUMBERS, Launch, Step
 from keydnn.plan.values import Blocked, Plain, Sizes
 
 KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds memory
@@ -214,9 +214,11 @@ def _calls(
     name: str, module: Any, inputs: list[Array], out: Array, threads: int
 ) -> tuple[list[Callable[[], None]], list[Launch]]:
     """Give the calls of a module's computation; its kernels are taken down once if it does nothing but call them."""
-    if not module.launches_only(*(x.shape for x in inputs)):
+    shapes = [x.shape for x in inputs]
+    if not module.launches_only(*shapes):
         return [partial(_compute, name, module, inputs, out)], []
-    parallel = threads > 1 and max(*(x.size for x in inputs), out.size) >= PARALLEL_NUMBERS
+    is_large = max(*(x.size for x in inputs), out.size) >= PARALLEL_NUMBERS or module.macs(*shapes) >= PARALLEL_MACS
+    parallel = threads > 1 and is_large
     with recording() as recorded:
         module.compute(*inputs, out=out)
     launches = [Launch(kernel, arguments, parallel) for kernel, arguments in recorded]

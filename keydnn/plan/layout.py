@@ -20,6 +20,8 @@ def convert(operation: Operation, threads: int) -> list[Launch]:
     batch, channels, height, width = blocked.sizes
     threads = threads if plain.size >= PARALLEL_NUMBERS else 1
     image, channel, row, step = operation.strides
+    if blocked.storage.one_pixel:  # the images lie side by side, as pixels of one row
+        batch, width, step = 1, batch, image
     description = described(
         layout.FIELDS, batch=batch, channels=channels, rows=height, width=width, plain=plain.start, plain_image=image,
         plain_channel=channel, plain_row=row, plain_step=step, blocked_step=blocked.storage.lanes, threads=threads,

@@ -21,6 +21,7 @@ NO_HALO: Halo = (0, 0, 0, 0)
 # Below these one thread does the work: a parallel region takes 2 microseconds, and many more where a core is busy.
 PARALLEL_CYCLES = 100_000
 PARALLEL_NUMBERS = 100_000
+PARALLEL_MACS = 2_000_000  # of a module's own kernel
 
 
 class Need(NamedTuple):

@@ -40,6 +40,7 @@ from keydnn.modules import (
     Permute,
     ReLU,
     Reshape,
+    ScaledDotProductAttention,
     Sigmoid,
     SiLU,
     Softmax,
@@ -396,6 +397,16 @@ def test_a_program_without_weights_is_refused_before_anything_is_made():
 def test_any_layout_of_an_input_gives_the_same_bits(change):
     program, x = Program(network(0)), change(random(5, 2, 24, 18, 17))
     assert_same([program.run([x])], [program.run([np.ascontiguousarray(x)])])
+
+
+@pytest.mark.parametrize(("steps", "is_parallel"), [(16, False), (128, True)])
+def test_a_module_of_few_numbers_and_much_work_runs_on_several_threads(steps, is_parallel, monkeypatch):
+    """Attention: 4 * 256 * 128**2 multiply-adds on 4 times 32768 numbers."""
+    monkeypatch.setattr("keydnn.plan.thread_count", lambda: 2)
+    make = Maker(x=(steps, 256))
+    make("attention", ScaledDotProductAttention(8), "x", "x", "x")
+    plan = Program(make.graph("attention")).bind([(1, steps, 256)])
+    assert [launch.parallel for part in plan.parts for launch in part.launches] == [is_parallel]
 
 
 def test_arrays_for_a_graph_differ():
