@@ -83,7 +83,8 @@ def convert(source: Source, options: Options, architecture: Given | None = None)
         It lacks weights.
     """
     fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
-    notes = Notes(options, fused)
+    stepwise = {name for name, builder in BUILDERS.items() if builder.stepwise}
+    notes = Notes(options, fused, stepwise)
     try:
         with open_keras(source, architecture) as model:
             flat = normalize(model, notes)

@@ -27,12 +27,13 @@ from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
 from keydnn.modules.rescale import Affine, Rescale
 from keydnn.modules.shape import Flatten, Reshape, ZeroPad1d, ZeroPad2d
+from keydnn.modules.time import FoldTime, UnfoldTime
 
 CONVOLUTIONS, TRANSPOSED = (Conv1d, Conv2d), (ConvTranspose1d, ConvTranspose2d)
 PADS = (ZeroPad1d, ZeroPad2d)
 HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
 NORMS = (BatchNorm1d, BatchNorm2d, Rescale, Affine)
-VIEWS = (Dropout, Flatten, Identity, Reshape)
+VIEWS = (Dropout, Flatten, FoldTime, Identity, Reshape, UnfoldTime)
 
 
 @dataclass(frozen=True, eq=False)

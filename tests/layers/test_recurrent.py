@@ -247,14 +247,16 @@ def test_older_class_names_are_understood(tmp_path, class_name):
         pytest.param("GRU", {"recurrent_activation": "wave"}, "recurrent_activation='wave'", id="unknown-function"),
         pytest.param("GRU", {"units": 0}, "units=0", id="no-units"),
         pytest.param("SimpleRNN", {"window": 3}, "window=3", id="unknown-option"),
-        pytest.param(
-            "LSTM",
-            {"unroll": True, "go_backwards": True, "return_sequences": True, "zero_output_for_mask": True},
-            "unroll=True",
-            id="zeros-in-another-order-than-the-outputs",
-        ),
     ],
 )
 def test_what_cannot_be_converted_is_refused_by_name(tmp_path, class_name, options, words):
     with pytest.raises(KerasInteropError, match=f"{class_name} with {words}"):
         file_of(tmp_path, class_name, "2.4.0", **options)
+
+
+def test_masked_outputs_that_keras_sets_to_zero_in_another_order_are_refused(tmp_path):
+    options = {"unroll": True, "go_backwards": True, "return_sequences": True, "zero_output_for_mask": True}
+    layers = ("Masking", {"name": "m"}), ("LSTM", {"name": "r", "units": 5, **options})
+    path = files.write_h5(tmp_path / "m.h5", files.sequential(*layers, shape=(None, 4, 3)), {})
+    with pytest.raises(KerasInteropError, match="LSTM with unroll=True"):
+        from_keras(path, strict=False)

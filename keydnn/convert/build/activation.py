@@ -95,7 +95,7 @@ def identity(call: LayerCall) -> Value:
     return call.identity(call.input())
 
 
-@builds("Activation", passes_mask=True)
+@builds("Activation", passes_mask=True, stepwise=True)
 def activation(call: LayerCall) -> Value:
     """A function by name; ``linear`` is left out."""
     function = function_of(call, "activation")
@@ -104,7 +104,7 @@ def activation(call: LayerCall) -> Value:
 
 
 @builds("ops>ReLU")
-@builds("ReLU", passes_mask=True)
+@builds("ReLU", passes_mask=True, stepwise=True)
 def relu(call: LayerCall) -> Value:
     """With all three arguments; ``ops>ReLU`` is ``keras.activations.relu`` called on a tensor."""
     max_value = call.option("max_value")
@@ -113,7 +113,7 @@ def relu(call: LayerCall) -> Value:
     return call.emit(module, call.input())
 
 
-@builds("LeakyReLU", passes_mask=True)
+@builds("LeakyReLU", passes_mask=True, stepwise=True)
 def leaky_relu(call: LayerCall) -> Value:
     """``alpha`` in Keras 2 (see ``normalize/spelling.py``)."""
     return call.emit(LeakyReLU(call.number("negative_slope", 0.3)), call.input())
@@ -133,13 +133,13 @@ def prelu(call: LayerCall) -> Value:
     return call.emit(PReLU(shape, weight=weight), x)
 
 
-@builds("ELU", passes_mask=True)
+@builds("ELU", passes_mask=True, stepwise=True)
 def elu(call: LayerCall) -> Value:
     """With its alpha."""
     return call.emit(ELU(call.number("alpha", 1.0)), call.input())
 
 
-@builds("ThresholdedReLU", passes_mask=True)
+@builds("ThresholdedReLU", passes_mask=True, stepwise=True)
 def thresholded_relu(call: LayerCall) -> Value:
     """X where x > theta, else 0; Keras 2 only."""
     return call.emit(Threshold(call.number("theta", 1.0), 0.0), call.input())
@@ -150,6 +150,8 @@ def thresholded_relu(call: LayerCall) -> Value:
 def softmax(call: LayerCall) -> Value:
     """Over several axes by making them one."""
     axes = call.axes("axis", -1)
+    if call.mask() is not None:
+        call.obstacle("with a mask", "a mask, of which each Keras makes something else")
     x = call.input()
     if len(axes) == 1:
         return call.emit(Softmax(axes[0]), x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -142,10 +142,12 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
         notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer))
         return ()
     try:
+        mask = call.mask() if builder.passes_mask else None
         made = builder.build(call)
         outputs = (made,) if isinstance(made, Value) else tuple(made)
-        passes = builder.passes_mask and call.version >= (builder.passes_mask,)
-        return tuple(map(call.pass_mask, outputs)) if passes else outputs
+        if mask and outputs and not outputs[0].mask:
+            outputs = (replace(outputs[0], mask=mask), *outputs[1:])
+        return outputs
     except Blocked:
         return ()
     except KerasFileError as error:

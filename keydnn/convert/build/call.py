@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -39,6 +38,7 @@ class Value:
     shape: Shape
     dtype: str = "float32"
     mask: Value | None = None  # Keras' mask that goes with it: (N, T), 1 where a step counts and 0 where not
+    folded: tuple[Value, Value] | None = None  # its steps as examples, if it was made of them, and a value of as many
 
 
 class Sink(Protocol):
@@ -262,10 +262,6 @@ class LayerCall:
         """Say that a mask plays no part in what this layer computes."""
         self._kwargs.pop("mask", None)
 
-    def pass_mask(self, output: Value) -> Value:
-        """Give an output the mask of the first input, unless it has one."""
-        return output if output.mask else dataclasses.replace(output, mask=self.mask())
-
     def _refs(self) -> list[TensorRef]:
         """Give the tensors among the positional arguments."""
         return list(refs_in(self._layer.calls[self._number].args))
@@ -405,6 +401,11 @@ class LayerCall:
     def _node_name(self, part: str) -> str:
         name = f"{self.name}@{self._number}" if self._number else self.name
         return f"{name}.{part}" if part else name
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a pass has split this off from the Keras layer."""
+        return self._layer.part_of is not None
 
     @property
     def _origin(self) -> Origin:

@@ -8,7 +8,7 @@ from keydnn.convert.build.registry import builds
 from keydnn.modules.dense import Linear
 
 
-@builds("Dense", fused_activation=True, passes_mask=True)
+@builds("Dense", fused_activation=True, passes_mask=True, stepwise=True)
 def dense(call: LayerCall) -> Value:
     """Kernel (in, out) -> weight (out, in); on the last axis of any rank."""
     out_features, use_bias = call.integer("units"), call.boolean("use_bias", True)

@@ -9,7 +9,7 @@ from keydnn.modules.dropout import Dropout
 
 @builds(
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
-    passes_mask=True,
+    passes_mask=True, stepwise=True,
 )  # fmt: skip
 def dropout(call: LayerCall) -> Value:
     """Kept in the graph with its rate, so that every layer stays visible; it passes its input on."""
@@ -46,7 +46,7 @@ def augmentation(call: LayerCall) -> Value:
 
 
 @builds("StochasticDepth")
-@builds("GaussianNoise", "ActivityRegularization", passes_mask=True)
+@builds("GaussianNoise", "ActivityRegularization", passes_mask=True, stepwise=True)
 def training_only(call: LayerCall) -> Value:
     """Left out, and said so."""
     call.ignore("stddev", "l1", "l2", "drop_path_rate")

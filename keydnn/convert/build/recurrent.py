@@ -72,8 +72,8 @@ def _plain_options(call: LayerCall) -> dict[str, Any]:
     zeros = call.boolean("zero_output_for_mask", False)
     # Unrolled, Keras sets outputs to zero by the mask in its own order, whatever the order of the outputs.
     in_two_orders = zeros and call.boolean("go_backwards", False) and call.boolean("return_sequences", False)
-    if call.boolean("unroll", False) and in_two_orders:
-        call.refuse("unroll", "not together with zero_output_for_mask, go_backwards and return_sequences")
+    if call.boolean("unroll", False) and in_two_orders and call.mask() is not None:
+        call.refuse("unroll", "not together with a mask, zero_output_for_mask, go_backwards and return_sequences")
     return {"use_bias": call.boolean("use_bias", True), "zero_output_for_mask": zeros}
 
 

@@ -28,6 +28,8 @@ class Builder:
         0: none), unless the builder gives it another.
     reads
         Dtypes of inputs that the class is made for, the usual one first; such inputs are not float32 then.
+    stepwise
+        Whether the class does the same to (N, T, ...) as to each step of it, so that it needs no TimeDistributed.
     stem
         The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
     """
@@ -37,6 +39,7 @@ class Builder:
     fused_activation: bool
     passes_mask: int
     reads: tuple[str, ...]
+    stepwise: bool
     stem: str
 
 
@@ -48,6 +51,7 @@ def builds(
     fused_activation: bool = False,
     passes_mask: int = 0,
     reads: tuple[str, ...] = ("float32",),
+    stepwise: bool = False,
 ) -> Callable[[Build], Build]:
     """Register a function as the builder of one or more Keras classes."""
 
@@ -56,7 +60,7 @@ def builds(
         for class_name in class_names:
             if class_name in BUILDERS:
                 raise ParameterError(f"two builders for the Keras class {class_name}")
-            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, reads, stem)
+            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, reads, stepwise, stem)
         return build
 
     return register

@@ -35,12 +35,15 @@ class Notes:
         What is allowed.
     fused
         Keras classes with an ``activation`` that is applied last, and so can be unfused.
+    stepwise
+        Keras classes that do to a sequence what they do to each of its steps.
     rewrites, obstacles
         In the order found; without repetition.
     """
 
     options: Options
     fused: Collection[str] = ()
+    stepwise: Collection[str] = ()
     rewrites: list[Rewrite] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
 

@@ -101,6 +101,8 @@ def _parts(class_name: str, config: Mapping[str, Json], version: tuple[int, ...]
     parts = {key: _layer(entry, (), version, source, place) for place, (key, entry) in enumerate(entries.items())}
     if class_name == "Bidirectional" and "layer" in parts and "backward_layer" not in parts:
         forward = parts["layer"]
+        if forward.inner is not None or "layer" in forward.parts:
+            raise KerasFileError(f"{source}: a Bidirectional of {forward.class_name}, which is no recurrent layer")
         turned = {**forward.config, "go_backwards": not forward.config.get("go_backwards", False)}
         parts["backward_layer"] = dataclasses.replace(forward, name=f"backward_{forward.name}", config=turned)
     return parts

@@ -7,6 +7,7 @@ Source: ``keras/src/legacy/saving/legacy_h5_format.py``; what Keras 1 wrote othe
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -125,8 +126,7 @@ def _parts(layer: Layer, tensors: Sequence[StoredTensor], source: str) -> dict[s
         shares = [tuple(tensors[:half]), tuple(tensors[half:])]
     else:
         starts = [place for place, tensor in enumerate(tensors) if tensor.role == "kernel"]
-        ends = [*starts[1:], len(tensors)]
-        shares = [tuple(tensors[start:end]) for start, end in zip(starts, ends, strict=True)]
+        shares = [tuple(tensors[start:end]) for start, end in itertools.pairwise([*starts, len(tensors)])]
     if len(shares) != len(layer.parts):
         raise KerasFileError(f"{source}: {layer.name!r} has {len(layer.parts)} parts, but weights of {len(shares)}")
     return {

@@ -1,0 +1,18 @@
+"""Sequences as batches of steps and back, and backwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.oracle.bounds import selected
+
+
+def _fold(module, x):
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+RULES = {
+    "FoldTime": selected(_fold),
+    "UnfoldTime": selected(lambda module, x, like: x.reshape(*like.shape[:2], *x.shape[1:])),
+    "Flip": selected(lambda module, x: np.flip(x, module.dim)),
+}

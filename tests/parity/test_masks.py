@@ -1,0 +1,131 @@
+"""Masks through whole models: where they come from, which layers hand them on, use them or end them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.parity.cases import COVERED
+from tests.parity.kerases import Case, adding_to, check, parameters
+
+pytestmark = pytest.mark.parity
+
+CASES: list[Case] = []
+COVERED.update(("Masking",))
+
+STEPS = (5, 3)
+UNITS = 4
+
+
+def padded(random, shape):
+    """Draw sequences with steps of zeros, anywhere but in one place of each."""
+    x = random.standard_normal(shape) * (random.random((*shape[:-1], 1)) < 0.5)
+    x[:, shape[1] // 2] = random.standard_normal(x[:, 0].shape)
+    return x
+
+
+case = adding_to(CASES)
+
+
+def chain(what, *makers, shape=STEPS, **options):
+    """Add the case of layers one behind the other, after a Masking."""
+
+    def build(library, x):
+        layers = [library.layers.Masking(), *(make(library.layers) for make in makers)]
+        return library.Sequential([library.Input(shape), *layers])
+
+    CASES.append(Case(what, (shape,), build, draw=padded, **options))
+
+
+def lstm(layers, **options):
+    return layers.LSTM(UNITS, **options)
+
+
+def sequence(layers):
+    return layers.LSTM(UNITS, return_sequences=True)
+
+
+# --- where masks come from --------------------------------------------------------------------------------------------
+
+chain("masking-alone")
+chain("masking-of-parts-of-steps", shape=(4, 2, 3))
+
+
+@case(STEPS, draw=lambda random, shape: np.where(random.random((*shape[:-1], 1)) < 0.5, -1.5, random.random(shape)))
+def another_mask_value(library, x):
+    return library.Sequential([library.Input(STEPS), library.layers.Masking(-1.5), lstm(library.layers)])
+
+
+@case(STEPS, draw=lambda random, shape: random.choice([0, -1.5, 2], (*shape[:-1], 1)) * np.ones(shape))
+def the_last_masking_counts(library, x):
+    layers = library.layers
+    return library.Sequential([library.Input(STEPS), layers.Masking(), layers.Masking(2.0), lstm(layers)])
+
+
+# --- which layers use them --------------------------------------------------------------------------------------------
+
+for name in ("LSTM", "GRU", "SimpleRNN"):
+    for options in ({}, {"return_sequences": True}, {"return_sequences": True, "go_backwards": True}):
+        what = "-".join((name, *options))
+        chain(what, lambda layers, name=name, options=options: getattr(layers, name)(UNITS, **options))
+for mode in ("concat", "sum", "ave", "mul"):
+    for options in ({}, {"return_sequences": True}):
+        made = lambda layers, mode=mode, options=options: layers.Bidirectional(  # noqa: E731  # one of many
+            layers.GRU(UNITS, **options), merge_mode=mode
+        )
+        chain("-".join(("Bidirectional", mode, *options)), made)
+
+
+def stack(layers, **options):
+    return layers.RNN([layers.LSTMCell(UNITS), layers.GRUCell(UNITS)], **options)
+
+
+chain("cells", stack)
+chain("cells-sequence", lambda layers: stack(layers, return_sequences=True))
+chain("cells-backwards", lambda layers: stack(layers, return_sequences=True, go_backwards=True))
+chain("cells-zeros", lambda layers: stack(layers, return_sequences=True, zero_output_for_mask=True))
+chain("cells-both-ways", lambda layers: layers.Bidirectional(stack(layers, return_sequences=True)), sequence)
+
+# --- which hand them on, and which end them ---------------------------------------------------------------------------
+
+PASSING = {
+    "Dense": lambda layers: layers.Dense(UNITS, activation="tanh"),
+    "Activation": lambda layers: layers.Activation("softmax"),
+    "ReLU": lambda layers: layers.ReLU(),
+    "LeakyReLU": lambda layers: layers.LeakyReLU(),
+    "ELU": lambda layers: layers.ELU(),
+    "PReLU": lambda layers: layers.PReLU(),
+    "BatchNormalization": lambda layers: layers.BatchNormalization(),
+    "LayerNormalization": lambda layers: layers.LayerNormalization(),
+    "UnitNormalization": lambda layers: layers.UnitNormalization(),
+    "Dropout": lambda layers: layers.Dropout(0.5),
+    "SpatialDropout1D": lambda layers: layers.SpatialDropout1D(0.5),
+    "GaussianDropout": lambda layers: layers.GaussianDropout(0.5),
+    "GaussianNoise": lambda layers: layers.GaussianNoise(0.5),
+    "ActivityRegularization": lambda layers: layers.ActivityRegularization(0.5),
+    "LSTM": sequence,
+    "Bidirectional": lambda layers: layers.Bidirectional(sequence(layers)),
+    "TimeDistributed-Dense": lambda layers: layers.TimeDistributed(layers.Dense(UNITS)),
+    "TimeDistributed-LayerNormalization": lambda layers: layers.TimeDistributed(layers.LayerNormalization()),
+    "backwards": lambda layers: lstm(layers, return_sequences=True, go_backwards=True),
+}
+for name, make in PASSING.items():
+    chain(f"through-{name}", make, lstm)
+for name, make in {
+    "Flatten": lambda layers: layers.Flatten(),
+    "GlobalMaxPooling1D": lambda layers: layers.GlobalMaxPooling1D(),
+}.items():
+    chain(f"ended-by-{name}", make)
+for name, make in {
+    "Reshape": lambda layers: layers.Reshape((5, 3)),
+    "Permute": lambda layers: layers.Permute((2, 1)),
+    "Conv1D": lambda layers: layers.Conv1D(3, 3, padding="same"),
+    "MaxPooling1D": lambda layers: layers.MaxPooling1D(2),
+}.items():
+    chain(f"ended-by-{name}", make, lstm)
+chain("of-steps-of-steps", lambda layers: layers.TimeDistributed(lstm(layers)), shape=(4, 2, 3), kerases=("keras2",))
+
+
+@pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
+def test_masks_mean_what_they_mean_in_keras(case, name, source):
+    check(case, name, source)
