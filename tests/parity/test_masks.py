@@ -15,6 +15,7 @@ COVERED.update(("Masking",))
 
 STEPS = (5, 3)
 UNITS = 4
+WITHOUT_OPERATIONS = ("keras2",)  # Keras 3 writes Any, which is no layer
 
 
 def padded(random, shape):
@@ -86,6 +87,9 @@ chain("cells-backwards", lambda layers: stack(layers, return_sequences=True, go_
 chain("cells-zeros", lambda layers: stack(layers, return_sequences=True, zero_output_for_mask=True))
 chain("cells-both-ways", lambda layers: layers.Bidirectional(stack(layers, return_sequences=True)), sequence)
 
+chain("mean-of-steps-that-count", lambda layers: layers.GlobalAveragePooling1D())
+chain("mean-of-what-follows", sequence, lambda layers: layers.GlobalAveragePooling1D())
+
 # --- which hand them on, and which end them ---------------------------------------------------------------------------
 
 PASSING = {
@@ -124,6 +128,71 @@ for name, make in {
 }.items():
     chain(f"ended-by-{name}", make, lstm)
 chain("of-steps-of-steps", lambda layers: layers.TimeDistributed(lstm(layers)), shape=(4, 2, 3), kerases=("keras2",))
+
+
+# --- as graphs: Keras 3 writes masks as operations, Keras 2 does not --------------------------------------------------
+
+
+@case((5, 3), (5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+def merged_masks(library, x, y):
+    layers = library.layers
+    x, y = layers.Masking()(x), layers.Masking()(y)
+    made = [kind()([x, y]) for kind in (layers.Add, layers.Subtract, layers.Average, layers.Multiply)]
+    made.append(layers.Concatenate()([x, y]))
+    return [lstm(layers)(one) for one in made]
+
+
+@case((5, 3), (5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+def merged_with_what_has_no_mask(library, x, y):
+    layers = library.layers
+    x = layers.Masking()(x)
+    made = [kind()([x, y]) for kind in (layers.Add, layers.Multiply, layers.Concatenate)]
+    return [lstm(layers)(one) for one in made]
+
+
+@case((5, 3), (4, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+def sequences_one_behind_the_other(library, x, y):
+    layers = library.layers
+    return lstm(layers)(layers.Concatenate(axis=1)([layers.Masking()(x), layers.Masking()(y)]))
+
+
+@case((5, 3), draw=padded)
+def a_product_of_masked_inputs(library, x):
+    layers = library.layers
+    y = layers.Masking()(x)
+    return layers.Multiply()([layers.Dense(4)(y), layers.Dense(4)(y)])
+
+
+@case((5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+def a_masked_branch(library, x):
+    layers = library.layers
+    y = layers.Masking()(x)
+    left = layers.Bidirectional(layers.GRU(UNITS, return_sequences=True))(y)
+    right = layers.TimeDistributed(layers.Dense(2 * UNITS, activation="relu"))(y)
+    return layers.GlobalAveragePooling1D()(layers.Add()([left, right]))
+
+
+@case((5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+def a_model_of_masked_sequences(library, x):
+    layers = library.layers
+    inner = library.Sequential([library.Input(STEPS), layers.Dropout(0.1), sequence(layers), layers.Dense(3)])
+    return layers.GRU(UNITS)(inner(layers.Masking()(x)))
+
+
+@case((5, 3), draw=padded)
+def masks_made_inside_of_a_model(library, x):
+    layers = library.layers
+    given = library.Input(STEPS)
+    inner = library.Model(given, layers.Dense(3)(layers.Masking()(given)))
+    return layers.Bidirectional(layers.SimpleRNN(UNITS))(inner(x))
+
+
+@case((2, 5, 3), draw=padded, kerases=("keras2",))
+def a_masking_of_every_step(library, x):
+    layers = library.layers
+    y = layers.TimeDistributed(layers.Masking())(x)
+    y = layers.TimeDistributed(lstm(layers))(y)
+    return lstm(layers)(y)
 
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
