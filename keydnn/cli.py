@@ -197,7 +197,7 @@ def inspect(
         conversion = convert_file(file, Options(), architecture)
     except MissingArchitectureError as error:
         print(arrays_table(file.name, error.arrays))
-        print(f"{file}: weights only; keydnn convert --src {file} --dst model.json --architecture architecture.json")
+        print(f"{file}: needs its architecture: keydnn convert --src {file} --dst model.json --architecture arch.json")
         return
     print(inspection_table(conversion))
     if conversion.graph is None:

@@ -145,7 +145,7 @@ def _format(root: Spot) -> Spot:
         if "class_name" in keys and "config" in keys:
             raise CheckpointError(
                 f"{root.file}: is a Keras architecture without weights (model.to_json()) and no checkpoint; "
-                "convert the Keras file that has the weights: keydnn convert --src ... --dst ..."
+                "convert the Keras file that has the weights: keydnn convert --src ... --dst ... --architecture this"
             )
         raise CheckpointError(
             f"{root.file}: is JSON but no checkpoint: it has no format marker; "

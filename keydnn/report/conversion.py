@@ -91,10 +91,10 @@ def arrays_table(source: str, arrays: Sequence[StoredArray]) -> str:
     rows = [(array.name, str(array.shape), array.dtype) for array in arrays]
     numbers = sum(math.prod(array.shape) for array in arrays)
     return table_text(
-        f"{source}: weights without an architecture",
+        source,
         [("array", "left"), ("shape", "left"), ("type", "left")],
         rows,
-        f"{len(arrays)} arrays, {numbers:,} numbers; missing: the architecture, which Keras' model.to_json() gives",
+        f"weights only: {len(arrays)} arrays, {numbers:,} numbers; missing: the architecture (Keras' model.to_json())",
     )
 
 

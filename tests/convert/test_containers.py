@@ -157,6 +157,8 @@ def test_legacy_weights_with_their_architecture_as_a_file_or_as_text(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(KERAS2))
     assert_gives_the_answer(path, architecture=tmp_path / "model.json")
     assert_gives_the_answer(path, architecture=str(tmp_path / "model.json"))
+    (tmp_path / "model.json").write_text(json.dumps(KERAS2), encoding="utf-8-sig")
+    assert_gives_the_answer(path, architecture=tmp_path / "model.json")
     assert_gives_the_answer(path, architecture=json.dumps(KERAS2))
     assert_gives_the_answer(path, architecture=json.dumps(json.dumps(KERAS2)))
 
@@ -243,6 +245,21 @@ def test_groups_that_form_a_circle_are_refused(tmp_path):
     for options in ({}, {"architecture": json.dumps(CONFIG)}):
         with pytest.raises(KerasFileError, match="the same group under two names"):
             from_keras(path, **options)
+
+
+@pytest.mark.parametrize("layout", ["legacy", "v3"])
+def test_every_truncation_of_weights_ends_in_a_typed_error(tmp_path, layout):
+    path = tmp_path / "w.h5"
+    if layout == "legacy":
+        legacy_weights(path, {"zeta": FIRST, "alpha": SECOND}, keras_version="2.4.0")
+    else:
+        v3_weights(path)
+    content = path.read_bytes()
+    for length in range(0, len(content), max(1, len(content) // 60)):
+        path.write_bytes(content[:length])
+        for options in ({}, {"architecture": json.dumps(KERAS2 if layout == "legacy" else CONFIG)}):
+            with pytest.raises(KerasInteropError):
+                from_keras(path, **options)
 
 
 # --- sharded weights --------------------------------------------------------------------------------------------------

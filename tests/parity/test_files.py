@@ -77,6 +77,14 @@ def wrappers(library):
     return library.Model(x, layers.Bidirectional(layers.GRU(2), merge_mode="sum")(y))
 
 
+def attention(library):
+    """A layer of several Dense-like ones, called ``_query_dense`` in tf-keras."""
+    layers = library.layers
+    x = library.Input((4, 6))
+    y = layers.MultiHeadAttention(2, 3)(x, x)
+    return library.Model(x, layers.LayerNormalization()(layers.Add()([x, y])))
+
+
 def several(library):
     """Several inputs and outputs, a shared layer."""
     layers = library.layers
@@ -106,7 +114,7 @@ def nested_first(library):
 
 
 waits = pytest.mark.skipif("Bidirectional" not in BUILDERS, reason="waits for wrappers")
-BUILDS = [sequential, nested, pytest.param(wrappers, marks=waits), several, shared_with_nested, nested_first]
+BUILDS = [sequential, nested, pytest.param(wrappers, marks=waits), several, attention, shared_with_nested, nested_first]
 MODELS = pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 
 

@@ -101,4 +101,4 @@ def read_architecture(given: Given) -> Architecture:
         raise KerasFileError(f"the architecture {path}: cannot be read: {reason}") from None
     if len(text) > MAX_CONFIG:
         raise KerasFileError(f"the architecture {path}: more than {MAX_CONFIG >> 20} MiB")
-    return architecture_in(parse_config(text, f"the architecture {path.name}"))
+    return architecture_in(parse_config(text.removeprefix(b"\xef\xbb\xbf"), f"the architecture {path.name}"))
