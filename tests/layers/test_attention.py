@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jit_kernels.attention import BLOCK, LINE
-from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
+from keydnn import from_keras
+from keydnn.errors import KerasInteropError, MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import (
     AdditiveScores,
     AttentionOutput,
@@ -19,6 +20,7 @@ from keydnn.modules import (
     ScaledDotProductAttention,
 )
 from tests import naive, oracle
+from tests.convert import files
 from tests.properties import assert_any_thread_count
 
 
@@ -290,3 +292,97 @@ def test_bad_parameters_are_refused_by_name(make, name):
 def test_additive_scores_need_their_weight():
     with pytest.raises(MissingWeightsError, match="weight"):
         AdditiveScores(3)(np.zeros((1, 1, 3)), np.zeros((1, 1, 3)))
+
+
+# --- by the version of Keras that wrote the file ----------------------------------------------------------------------
+
+
+def convert(tmp_path, version, class_name, config, masked=False, **call):
+    """Convert a layer called with a sequence and itself, maybe of embedded ids; give the module that has the masks."""
+    first, given = ([None, 5], ["e", 0, 0]) if masked else ([None, 5, 4], ["x", 0, 0])
+    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": given}}
+    node = [[*given, {"value": given, **call}]]
+    if class_name == "Attention":
+        node = [[*given, call], [*given, {}]]
+    elif version.startswith("3"):
+        node = {"args": [tensor, tensor], "kwargs": call}
+    found = {"x": ("InputLayer", {"batch_input_shape": first}, [])}
+    weights = {"x": {}}
+    if masked:
+        found["e"] = ("Embedding", {"input_dim": 9, "output_dim": 4, "mask_zero": True}, [[["x", 0, 0, {}]]])
+        weights["e"] = {"embeddings:0": random(0, 9, 4)}
+    found["a"] = (class_name, config, [node])
+    shapes = {"query": (4, 2, 3), "key": (4, 2, 3), "value": (4, 2, 3), "attention_output": (2, 3, 4)}
+    shapes = {} if class_name == "Attention" else shapes
+    weights["a"] = {f"{part}/kernel:0": random(1, *shape) for part, shape in shapes.items()}
+    layers = [
+        {
+            "class_name": kind,
+            "name": name,
+            "config": {"name": name, "trainable": True, **options},
+            "inbound_nodes": nodes,
+        }
+        for name, (kind, options, nodes) in found.items()
+    ]
+    model = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["a", 0, 0]]}
+    path = tmp_path / "m.h5"
+    files.write_h5(path, {"class_name": "Functional", "config": model}, weights, version)
+    nodes = from_keras(path, strict=False).graph.nodes
+    (node,) = (n for n in nodes if isinstance(n.module, (ScaledDotProductAttention, MaskedSoftmax)))
+    return node.module
+
+
+MHA = {"num_heads": 2, "key_dim": 3, "use_bias": False}
+GQA = {"head_dim": 3, "num_query_heads": 2, "num_key_value_heads": 2, "use_bias": False}
+
+
+@pytest.mark.parametrize(
+    ("version", "class_name", "config", "masking", "value"),
+    [
+        ("2.4.0", "MultiHeadAttention", MHA, "add", -1e9),
+        ("2.15.0", "MultiHeadAttention", MHA, "add", -1e9),
+        ("2.16.0", "MultiHeadAttention", {**MHA, "softmax_robust_masking": True}, "replace", -1e9),
+        ("3.0.5", "MultiHeadAttention", MHA, "add", -1e9),
+        ("3.6.0", "MultiHeadAttention", MHA, "add", -1e9),
+        ("3.7.0", "MultiHeadAttention", MHA, "replace", -0.7 * 3.38953e38),
+        ("3.9.2", "MultiHeadAttention", {**MHA, "dropout": 0.1}, "add", -1e9),
+        ("3.10.0", "MultiHeadAttention", {**MHA, "dropout": 0.1}, "zero", -1e9),
+        ("3.15.0", "MultiHeadAttention", MHA, "replace", -0.7 * 3.38953e38),
+        ("3.7.0", "GroupedQueryAttention", GQA, "add", -1e9),
+        ("3.8.0", "GroupedQueryAttention", GQA, "replace", -0.7 * 3.38953e38),
+        ("2.9.0", "Attention", {}, "add", -1e9),
+    ],
+)
+def test_what_becomes_of_hidden_scores_follows_the_version(tmp_path, version, class_name, config, masking, value):
+    module = convert(tmp_path, version, class_name, config)
+    assert (module.masking, module.mask_value) == (masking, value)
+
+
+@pytest.mark.parametrize(("version", "counts"), [("2.9.0", False), ("2.10.0", True), ("3.4.1", True)])
+def test_masks_of_the_inputs_count_from_keras_2_10_on(tmp_path, version, counts):
+    module = convert(tmp_path, version, "MultiHeadAttention", MHA, masked=True)
+    assert module.has_mask == counts
+
+
+def test_the_option_causal_of_keras_2_9(tmp_path):
+    """Later versions of Keras do not write it."""
+    assert convert(tmp_path, "2.9.0", "Attention", {"causal": True}).is_causal
+    assert not convert(tmp_path, "2.9.0", "Attention", {"causal": False}).is_causal
+    assert convert(tmp_path, "2.12.0", "Attention", {}, use_causal_mask=True).is_causal
+
+
+@pytest.mark.parametrize(
+    ("config", "call", "message"),
+    [
+        ({"num_heads": 0}, {}, "num_heads=0"),
+        ({"attention_axes": [2]}, {}, r"attention_axes=\[2\]"),
+        ({"attention_axes": "all"}, {}, "attention_axes='all'"),
+        ({"output_shape": [2.5]}, {}, r"output_shape=\[2.5\]"),
+        ({"dropout": 0.1}, {"training": True}, "training=True"),
+        ({"temperature": 2}, {}, "temperature=2"),
+        ({}, {"attention_bias": 1}, "attention_bias=1"),
+    ],
+)
+def test_what_keras_does_not_write_is_refused_by_name(tmp_path, config, call, message):
+    with pytest.raises(KerasInteropError, match=message):
+        convert(tmp_path, "2.12.0", "MultiHeadAttention", {**MHA, **config}, **call)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -125,6 +123,7 @@ def attention_with_a_constant_mask(library, x):
 
 # --- GroupQueryAttention, Attention, AdditiveAttention ----------------------------------------------------------------
 
+GROUP = {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}
 GROUPS = {"head_dim": 3, "num_query_heads": 4, "kerases": ("keras3",)}
 one("self", "GroupQueryAttention", STEPS, **GROUPS, num_key_value_heads=2)
 one("one-head-for-all", "GroupQueryAttention", STEPS, OTHERS, **GROUPS, num_key_value_heads=1)
@@ -170,7 +169,7 @@ def small(random, name, shape):
     return 0.3 * random.standard_normal(shape)
 
 
-def agrees(library, made, inputs, outputs, arrays, name):
+def agrees(library, inputs, outputs, arrays, name):
     """Compare a masked model from all sources."""
     with quiet():
         model = filled(library.Model(inputs, outputs), seed=5, draw=small)
@@ -201,23 +200,22 @@ def test_an_attention_mask_hides_what_it_hides_in_keras(library, rank, what, is_
     hidden = ATTENTION_MASK if rank == 3 else np.stack([ATTENTION_MASK, ATTENTION_MASK[::-1]], 1)
     layer = library.layers.MultiHeadAttention(**HEADS, **OPTIONS[what])
     found = layer(x, y, attention_mask=mask, use_causal_mask=is_causal, return_attention_scores=what == "scores")
-    agrees(library, layer, [x, y, mask], found, [*arrays, hidden], f"attention-mask-{rank}-{what}-{is_causal}")
+    agrees(library, [x, y, mask], found, [*arrays, hidden], f"attention-mask-{rank}-{what}-{is_causal}")
 
 
-@pytest.mark.parametrize("names", [n for k in (1, 2, 3) for n in itertools.combinations(("query", "value", "key"), k)])
+@pytest.mark.parametrize("names", [("query",), ("value",), ("key",), ("query", "value", "key")], ids="-".join)
 @pytest.mark.parametrize("what", OPTIONS)
 @pytest.mark.parametrize("class_name", ["MultiHeadAttention", "GroupQueryAttention"])
 def test_masks_among_the_arguments_of_keras_3(class_name, what, names):
     """MultiHeadAttention overlooks the one of the query."""
     (x, y), arrays = sequences(keras)
-    options = HEADS if class_name == "MultiHeadAttention" else {k: GROUPS[k] for k in ("head_dim", "num_query_heads")}
-    options = options | ({"num_key_value_heads": 2} if class_name == "GroupQueryAttention" else {}) | OPTIONS[what]
+    options = (HEADS if class_name == "MultiHeadAttention" else GROUP) | OPTIONS[what]
     masks = {f"{name}_mask": keras.Input((5 if name == "query" else 7,), dtype="bool") for name in names}
     given = {"query_mask": QUERY_MASK, "value_mask": VALUE_MASK, "key_mask": VALUE_MASK[::-1]}
     layer = getattr(keras.layers, class_name)(**options)
     found = layer(x, y, y, **masks, return_attention_scores=what == "scores")
     arrays += [given[name] for name in masks]
-    agrees(keras, layer, [x, y, *masks.values()], found, arrays, f"{class_name}-masks-{what}-{'-'.join(names)}")
+    agrees(keras, [x, y, *masks.values()], found, arrays, f"{class_name}-masks-{what}-{'-'.join(names)}")
 
 
 @pytest.mark.parametrize("call", [{}, CAUSAL, SCORES], ids=["plain", "causal", "scores"])
@@ -231,7 +229,38 @@ def test_masks_of_attention(library, class_name, which, call):
     found = layer([x, y], mask=masks, **call)
     arrays += [array for array, wanted in zip((QUERY_MASK, VALUE_MASK), which, strict=True) if wanted]
     inputs = [x, y, *(mask for mask in masks if mask is not None)]
-    agrees(library, layer, inputs, found, arrays, f"{class_name}-mask-{which}-{'-'.join(call)}")
+    agrees(library, inputs, found, arrays, f"{class_name}-mask-{which}-{'-'.join(call)}")
+
+
+IDS = np.array([[3, 1, 4, 0, 0], [0, 0, 2, 5, 1], [0, 2, 0, 4, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]])
+
+
+HOW = {"plain": ({}, {}), "dropout": ({"dropout": 0.1}, {}), "causal": ({}, CAUSAL), "scores": ({}, SCORES)}
+LAYERS = [(keras, "GroupQueryAttention")] + [
+    (library, name)
+    for library in (keras, tf_keras)
+    for name in ("MultiHeadAttention", "Attention", "AdditiveAttention")
+]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("which", ["self", "cross", "value", "key"])
+@pytest.mark.parametrize(("library", "class_name"), LAYERS, ids=lambda item: getattr(item, "__name__", item))
+def test_masks_that_come_with_the_inputs(library, class_name, which, how):
+    """Of ids that are 0; an LSTM behind shows which mask goes on."""
+    x, other = library.Input((5,)), library.Input((7, 6))
+    embedded = library.layers.Embedding(6, 6, mask_zero=True)(x)
+    q, v, *k = {"self": [embedded] * 2, "cross": [embedded, other], "value": [other, embedded],
+                "key": [other, embedded, embedded]}[which]  # fmt: skip
+    options = {"MultiHeadAttention": HEADS, "GroupQueryAttention": GROUP}.get(class_name, {})
+    more, call = HOW[how]
+    layer = getattr(library.layers, class_name)(**options, **more)
+    found = layer(*([q, v, *k] if options else [[q, v, *k]]), **call)
+    first, *scores = found if isinstance(found, (list, tuple)) else [found]
+    outputs = [first, library.layers.LSTM(2)(first), *scores]
+    arrays = [IDS, np.random.default_rng(3).standard_normal((len(IDS), 7, 6)).astype(np.float32)]
+    used = slice(None) if which != "self" else slice(1)
+    agrees(library, [x, other][used], outputs, arrays[used], f"{class_name}-implicit-{which}-{how}")
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
