@@ -107,6 +107,9 @@ class Module:
             raise ShapeError(f"{self} takes float32, got {wrong}")
         return "float32"
 
+    def check_values(self, *inputs: Array) -> None:
+        """Raise ShapeError for values that ``compute`` must not be given; called before each computation."""
+
     def compute(self, *inputs: Array, out: Array) -> None:
         """Write the result into ``out``; inputs and ``out`` are float32, C-contiguous, of checked shapes."""
         raise NotImplementedError
@@ -152,6 +155,7 @@ class Module:
         self.check_arity(len(arrays))
         self.require_tensors()
         out = self._allocate(self.output_shape(*(a.shape for a in arrays)))
+        self.check_values(*arrays)
         self.compute(*arrays, out=out)
         return out
 

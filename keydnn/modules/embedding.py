@@ -50,16 +50,18 @@ class Embedding(Module):
     def output_shape(self, *shapes: Shape) -> Shape:
         return (*shapes[0], self.embedding_dim)
 
+    def launches_only(self, *shapes: Shape) -> bool:
+        return True
+
     def compute(self, *inputs: Array, out: Array) -> None:
-        ids = inputs[0].reshape(-1)
-        self._check(ids)
-        embedding_f32(ids, self.weight, out.reshape(ids.size, self.embedding_dim))
+        embedding_f32(inputs[0].reshape(-1), self.weight, out.reshape(inputs[0].size, self.embedding_dim))
 
     def example(self, random: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return random.integers(0, self.num_embeddings, shape).astype(np.float32)
 
-    def _check(self, ids: Array) -> None:
+    def check_values(self, *inputs: Array) -> None:
         """Raise ShapeError unless every id has a row; NaN, which minimum and maximum pass on, has none."""
+        ids = inputs[0].reshape(-1)
         first, end = -self.num_embeddings if self.negative_ids else 0, self.num_embeddings
         if not ids.size or (first - 1 < float(ids.min()) and float(ids.max()) < end):
             return

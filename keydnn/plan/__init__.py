@@ -24,7 +24,7 @@ from jit_kernels._launch import one_thread
 from keydnn.errors import ShapeError
 from keydnn.graph import Graph
 from keydnn.modules.activation import Elementwise
-from keydnn.modules.base import Array
+from keydnn.modules.base import Array, Module
 from keydnn.modules.merge import Add
 from keydnn.plan import conv, layout, memory, merge, pool
 from keydnn.plan.fuse import Unit, fuse
@@ -222,12 +222,22 @@ def _calls(
     with recording() as recorded:
         module.compute(*inputs, out=out)
     launches = [Launch(kernel, arguments, parallel) for kernel, arguments in recorded]
-    return [launch.kernel.bind(launch.arguments, parallel) for launch in launches], launches
+    checks = [] if type(module).check_values is Module.check_values else [partial(_check, name, module, inputs)]
+    return [*checks, *(launch.kernel.bind(launch.arguments, parallel) for launch in launches)], launches
 
 
 def _compute(name: str, module: Any, inputs: list[Array], out: Array) -> None:
-    """Compute a module; an error about the values it was given names the node."""
+    """Compute a module."""
+    _check(name, module, inputs)
     try:
         module.compute(*inputs, out=out)
+    except ShapeError as error:
+        raise ShapeError(f"node {name!r}: {error}") from None
+
+
+def _check(name: str, module: Any, inputs: list[Array]) -> None:
+    """Let a module look at the values it is given; an error names the node."""
+    try:
+        module.check_values(*inputs)
     except ShapeError as error:
         raise ShapeError(f"node {name!r}: {error}") from None

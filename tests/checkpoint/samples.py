@@ -8,7 +8,16 @@ import numpy as np
 
 from keydnn.checkpoint import document
 from keydnn.graph import Graph, Input, Node, Origin, Output
-from keydnn.modules import Conv2d, ConvTranspose2d, ReLU, Softmax
+from keydnn.modules import (
+    Constant,
+    Conv2d,
+    ConvTranspose2d,
+    IntegerLookup,
+    Multiply,
+    ReLU,
+    Softmax,
+    StringLookup,
+)
 
 
 def filled(module, seed=0):
@@ -64,7 +73,18 @@ def untouched():
     return Graph([Input("x", (None, 5))], [], [Output("y", "x")])
 
 
-GRAPHS = {graph.__name__: graph for graph in (tiny, chain, shared, several, untouched)}
+def words():
+    """Inputs of text and of integers, vocabularies, and a constant, which reads nothing."""
+    nodes = [
+        Node("word", StringLookup(("a", "\u00e9", "\U0001f40d"), 2, "", salt=(1, -2)), ("text",)),
+        Node("number", IntegerLookup((-(1 << 63), 7)), ("id",)),
+        Node("factor", filled(Constant((3,))), ()),
+        Node("y", Multiply(), ("word", "number", "factor")),
+    ]
+    return Graph([Input("text", (None, 3), "string"), Input("id", (None, 3), "int64")], nodes, [Output("y", "y")])
+
+
+GRAPHS = {graph.__name__: graph for graph in (tiny, chain, shared, several, untouched, words)}
 SOURCE = {
     "file": "m.h5",
     "keras_version": "2.15.0",

@@ -46,6 +46,8 @@ def drop(*steps):
 
 
 BROKEN = {
+    "input-of-float32": put("inputs", 0, "dtype", value="float32"),
+    "input-of-another-dtype": put("inputs", 0, "dtype", value="object"),
     "format": put("format", value="keydnn.json.ckpt.v3"),
     "no-format": drop("format"),
     "unknown-key": put("extra", value=1),
