@@ -33,6 +33,7 @@ from keydnn.modules import (
 from keydnn.plan.stages import Stages
 from keydnn.profile import measure, measure_plan, random_inputs
 from tests.checkpoint.samples import edited, filled, same
+from tests.convert import files
 
 WORDS = ("a", "b", "é", "hello")
 
@@ -356,3 +357,17 @@ def test_text_that_no_layer_reads_is_refused_with_its_reader(tmp_path):
             archive.writestr(name, json.dumps(config) if name == "config.json" else content)
     with pytest.raises(KerasInteropError, match="reading string from 'x'"):
         from_keras(path)
+
+
+@pytest.mark.parametrize("dtype", [{"dtype": "int64"}, {}], ids=["said", "not-said"])
+def test_options_of_tensorflow_2_3(tmp_path, dtype):
+    """Its lookups have values where later ones have tokens; a Sequential model may leave the dtype to the lookup."""
+    config = files.sequential(
+        ("IntegerLookup", {"name": "look", "max_values": 9, "num_oov_indices": 1, "mask_value": 0, "oov_value": -1,
+                           "vocabulary": [1 << 40, 7]}),
+        ("Discretization", {"name": "bins", "bins": [1.5, 2.5]}),
+    )  # fmt: skip
+    config["config"]["layers"][0]["config"].update(dtype)
+    model = from_keras(files.write_h5(tmp_path / "m.h5", config, {}, version="2.4.0"))
+    assert model.graph.inputs[0].dtype == "int64"
+    np.testing.assert_array_equal(model(np.array([[0, (1 << 40) + 1, 1 << 40, 7]])), [[0, 0, 1, 2]])

@@ -11,7 +11,7 @@ from keydnn import from_keras
 from keydnn.errors import KerasInteropError, ShapeError
 from tests.parity import cases
 from tests.parity.cases import COVERED
-from tests.parity.kerases import Case, check, parameters, quiet, save
+from tests.parity.kerases import Case, check, parameters, quiet, save, tf_keras
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.parity
@@ -86,13 +86,19 @@ def test_ids_without_a_class_are_refused_where_keras_refuses_them(name, mode, wr
 
 
 @pytest.mark.parametrize("source", ["h5", "keras", "live"])
-def test_boundaries_that_keras_3_learnt_are_read(source):
+@pytest.mark.parametrize("name", ["keras3", "keras2"])
+@pytest.mark.parametrize("bins", [1, 4, 7, 40])
+def test_boundaries_that_were_learnt_are_read(source, name, bins):
+    """Keras 2 stores a summary, from which the boundaries follow; a live layer has its configuration of the start."""
+
     def build(library, x):
-        layer = library.layers.Discretization(num_bins=4)
-        layer.adapt(np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32))
+        layer = library.layers.Discretization(num_bins=bins)
+        if library is tf_keras:
+            layer.build((None, 3))
+        layer.adapt(np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32))
         return layer(x)
 
-    check(Case("adapted", ((3,),), build), "keras3", source)
+    check(Case(f"adapted-{bins}", ((3,),), build), name, source)
 
 
 def test_what_keras_computes_otherwise_than_it_says_is_refused():
@@ -108,8 +114,6 @@ def test_what_keras_computes_otherwise_than_it_says_is_refused():
 
 
 def test_a_layer_that_was_never_adapted_is_refused():
-    from tests.parity.kerases import tf_keras
-
     model = tf_keras.Sequential([tf_keras.Input((3,)), tf_keras.layers.Discretization(num_bins=4)])
     with pytest.raises(KerasInteropError, match="bin_boundaries=None"):
         from_keras(save(model, "never-adapted")["keras"])

@@ -376,10 +376,12 @@ class LayerCall:
         """Say that weights play no part at inference; in the order in which Keras creates them, behind those read."""
         self._weights.ignore(names)
 
-    def stored_shape(self, name: str) -> tuple[int, ...] | None:
-        """Give the shape that a weight has in the file; None if it is not there by name."""
-        names = ALIASES.get(name, (name,))
-        return next((tensor.shape for tensor in self._layer.weights if tensor.role in names), None)
+    def stored_shape(self, name: str, place: int | None = None) -> tuple[int, ...] | None:
+        """Give the shape that a weight has in the file, by name, or by place if files may count; None if absent."""
+        names, stored = ALIASES.get(name, (name,)), self._layer.weights
+        if place is not None and place < len(stored) and stored[place].role is None:
+            return stored[place].shape
+        return next((tensor.shape for tensor in stored if tensor.role in names), None)
 
     def vocabulary(self) -> tuple[str, ...] | None:
         """Give the vocabulary that the file keeps beside the configuration, or None.

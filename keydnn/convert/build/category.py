@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Array, Module, shape_text
@@ -28,16 +30,33 @@ def category_encoding(call: LayerCall) -> Value:
 
 @builds("Discretization")
 def discretization(call: LayerCall) -> Value:
-    """Boundaries are in the configuration, those that ``adapt`` has found too."""
+    """Boundaries are in the configuration; Keras 2 keeps what ``adapt`` has seen instead, among the weights."""
     mode = output_mode(call, "int", "one_hot", "multi_hot", "count")
-    boundaries = call.option("bin_boundaries")
-    call.ignore("num_bins", "epsilon")
-    if not isinstance(boundaries, list):
+    boundaries, bins = call.option("bin_boundaries"), call.option("num_bins")
+    call.ignore("epsilon")
+    shape = call.stored_shape("summary", 0) or ()
+    if boundaries is None and type(bins) is int and bins > 0 and len(shape) == 2 and shape[0] == 2 and shape[1]:
+        boundaries = _quantiles(call.weights(summary=shape)[0], bins)
+    elif not isinstance(boundaries, list):
         call.refuse("bin_boundaries", "a list of numbers is expected; a layer that was never adapted has none")
         boundaries = []
     x = call.input()
     ids = call.emit(Bucketize(boundaries), x, part="" if mode == "int" else "ids")
     return encoded(call, ids, mode, len(boundaries) + 1)
+
+
+def _quantiles(summary: Array, bins: int) -> list[float]:
+    """Give the boundaries of equally full bins for a summary: values in ascending order, and the weight of each.
+
+    It rounds as Keras 2 does (``get_bin_boundaries`` in ``tf_keras/src/layers/preprocessing/discretization.py``).
+    """
+    values, weights = summary
+    if len(values) < bins:  # fewer values than bins: all but the last are boundaries
+        return [float(value) for value in values[:-1]]
+    share = 1.0 / bins
+    below = weights.cumsum()
+    found = np.interp(share + np.arange(0.0, 1.0, share), below / below[-1], values)
+    return [float(value) for value in found.astype(np.float32)[:-1]]
 
 
 def output_mode(call: LayerCall, *choices: str) -> str:

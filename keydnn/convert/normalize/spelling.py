@@ -41,7 +41,14 @@ CLASSES = {
     "GRUV2": "GRU",
     "UnifiedGRU": "GRU",
 }
-OPTIONS = {("LeakyReLU", "alpha"): "negative_slope", ("Reshape", "newshape"): "target_shape"}
+OPTIONS = {
+    ("LeakyReLU", "alpha"): "negative_slope",
+    ("Reshape", "newshape"): "target_shape",
+    ("Discretization", "bins"): "bin_boundaries",
+    ("IntegerLookup", "max_values"): "max_tokens",
+    ("IntegerLookup", "mask_value"): "mask_token",
+    ("IntegerLookup", "oov_value"): "oov_token",
+}
 
 
 def modernize(model: KerasModel, notes: Notes) -> KerasModel:
