@@ -272,23 +272,23 @@ def test_the_command_line_shows_models_that_read_text(tmp_path, monkeypatch, cap
 # --- vocabularies of files --------------------------------------------------------------------------------------------
 
 
-def lookup_file(path, members, size=4, **config):
-    """Write a .keras file, as Keras 3 does, with one StringLookup and some assets."""
+def lookup_file(path, members, size=4, group="layers/string_lookup", version="3.15.0", **config):
+    """Write a .keras file, as Keras does, with one StringLookup and some assets."""
+    config = {"vocabulary": None, "vocabulary_size": size, "oov_token": "[UNK]", **config}
     layers = [
         {"class_name": "InputLayer", "name": "x", "config": {"batch_shape": [None, 1], "dtype": "string", "name": "x"}},
-        {"class_name": "StringLookup", "module": "keras.layers", "config": {
-            "name": "look", "vocabulary": None, "vocabulary_size": size, "oov_token": "[UNK]", **config}},
-    ]  # fmt: skip
+        {"class_name": "StringLookup", "module": "keras.layers", "config": {**config, "name": "look"}},
+    ]
     weights = io.BytesIO()
     with h5py.File(weights, "w") as file:
-        file.create_group("layers/string_lookup/vars")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        file.create_group(f"{group}/vars")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         model = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
-        archive.writestr("config.json", json.dumps(model))
-        archive.writestr("metadata.json", '{"keras_version": "3.15.0"}')
-        archive.writestr("model.weights.h5", weights.getvalue())
+        opened.writestr("config.json", json.dumps(model))
+        opened.writestr("metadata.json", json.dumps({"keras_version": version}))
+        opened.writestr("model.weights.h5", weights.getvalue())
         for name, content in members.items():
-            archive.writestr(name, content)
+            opened.writestr(name, content)
     return path
 
 
@@ -337,6 +337,32 @@ def test_a_path_in_the_configuration_is_never_opened(tmp_path, monkeypatch, plac
     members = {"assets/vocabulary.txt": b"[UNK]\na\nb\nc", "assets/layers/string_lookup_1/vocabulary.txt": b"a"}
     with pytest.raises(KerasInteropError, match="a path; vocabularies are read from the file itself only"):
         from_keras(lookup_file(tmp_path / "m.keras", members, vocabulary=place))
+
+
+def test_keras_2_13_counts_a_vocabulary_twice(tmp_path):
+    """Its list of layers has those with weights twice, and a vocabulary that was learnt is a weight."""
+    group = "_layer_checkpoint_dependencies/string_lookup"
+    members = {f"assets/{group}/vocabulary.txt": b"[UNK]\na", f"assets/{group}_2/vocabulary.txt": b"[UNK]\nb"}
+    path = lookup_file(tmp_path / "m.keras", members, 2, group, "2.13.1")
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "m",
+            "layers": [
+                {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+                 "config": {"batch_input_shape": [None, 1], "dtype": "string", "name": "x"}},
+                *({"class_name": "StringLookup", "name": name, "inbound_nodes": [[["x", 0, 0, {}]]],
+                   "config": {"name": name, "vocabulary": None, "vocabulary_size": 2}} for name in "ab"),
+            ],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["a", 0, 0], ["b", 0, 0]],
+        },
+    }  # fmt: skip
+    with zipfile.ZipFile(path) as opened:
+        contents = {name: opened.read(name) for name in opened.namelist()}
+    files.write_archive(path, contents | {"config.json": json.dumps(config)})
+    found = from_keras(path)([["a"], ["b"]])
+    np.testing.assert_array_equal(found, [[[1], [0]], [[0], [1]]])
 
 
 def test_a_folder_has_assets_too(tmp_path):

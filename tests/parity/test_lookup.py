@@ -144,3 +144,25 @@ def test_a_lookup_beside_an_embedding_of_the_same_integers(name):
     case = Case("mixed", ((3,),), build, draw=lambda random, shape: random.integers(0, 9, shape), dtypes=("int64",))
     for source in ("h5", "keras", "live"):
         check(case, name, source)
+
+
+def structured(library, age, kind, code, weight):
+    """The model of Keras' tutorial on structured data: every feature its own way into one table."""
+    layers = library.layers
+    ids = layers.StringLookup(vocabulary=WORDS, num_oov_indices=2)(kind)
+    kinds = layers.CategoryEncoding(6, output_mode="one_hot")(ids)
+    codes = layers.IntegerLookup(vocabulary=NUMBERS, output_mode="multi_hot")(code)
+    ages = layers.CategoryEncoding(4, output_mode="one_hot")(layers.Discretization([-1.0, 0.0, 1.0])(age))
+    crossed = layers.HashedCrossing(8, output_mode="one_hot")([kind, layers.Hashing(5)(code)])
+    hidden = layers.Dense(7, activation="relu")(layers.Concatenate()([ages, kinds, codes, crossed, weight]))
+    return layers.Dense(1, activation="sigmoid")(layers.Dropout(0.5)(hidden))
+
+
+@pytest.mark.parametrize("name", ["keras3", "keras2"])
+@pytest.mark.parametrize("source", ["h5", "keras", "live"])
+def test_a_table_of_features(name, source):
+    case = Case(
+        "structured", ((1,),) * 4, structured, names=("age", "kind", "code", "weight"),
+        dtypes=("float32", "string", "int64", "float32"),
+    )  # fmt: skip
+    check(case, name, source)

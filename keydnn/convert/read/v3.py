@@ -69,13 +69,13 @@ def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None 
             weighted = bool(twice and _tensors(file, path))
         elif group not in present and same in seen:
             layers.append(_stored_as(seen[same], layer))
-            weighted = bool(layers[-1].weights)
+            weighted = bool(layers[-1].weights or layers[-1].vocabulary)
         else:
             weights = _tensors(file, path)
             parts, vocabulary = _parts(layer, weights, file, path, seen), file.vocabulary(path)
             layers.append(dataclasses.replace(layer, weights=weights, parts=parts, vocabulary=vocabulary))
             seen.setdefault(same, layers[-1])
-            weighted = bool(weights)
+            weighted = bool(weights or vocabulary)  # Keras 2 counts a vocabulary that was learnt among the weights
         counts[stem] += twice and weighted
     left = [group for group in present - known if file.names(f"{base}/{group}/vars")]
     if left:
