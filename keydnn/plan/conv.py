@@ -9,12 +9,12 @@ import numpy as np
 
 from jit_kernels._simd import LANES
 from keydnn.modules.base import Array
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from keydnn.modules.dense import Linear
 from keydnn.plan import depthwise, transposed, winograd
-from keydnn.plan.direct import DirectJob, phase_of
-from keydnn.plan.fuse import TRANSPOSED, Unit, folded, scaled
+from keydnn.plan.direct import DirectJob, phases_of
+from keydnn.plan.fuse import CONVOLUTIONS, TRANSPOSED, Unit, folded, scaled
 from keydnn.plan.memory import aligned
+from keydnn.plan.planes import planes_of
 from keydnn.plan.step import ImageSizes, Job
 from keydnn.plan.window import Window, window_of
 
@@ -33,6 +33,7 @@ class Convolution:
         self.out_channels = module.out_features if self.is_linear else module.out_channels
         self.groups = 1 if self.is_linear else module.groups
         self.blocks = -(-self.out_channels // LANES)
+        self._selects = self.is_transposed or (not self.is_linear and module.axes == 3)  # parts of the kernel
         self._packed: dict[Any, Array] = {}
 
     @property
@@ -46,7 +47,8 @@ class Convolution:
 
         ``selection``: the rows and columns of the kernel.
         """
-        key = (nv, kind, selection if self.is_transposed else ALL)
+        selection = selection if self._selects else ALL
+        key = (nv, kind, selection)
         if key not in self._packed:
             self._packed[key] = self._pack(nv, kind, selection)
         return self._packed[key]
@@ -61,8 +63,9 @@ class Convolution:
             part = slice(first, first + panel)
             weight = module.weight[:, part].swapaxes(0, 1) if self.is_transposed else module.weight[part]
             weight = scaled(weight, None if factor is None else factor[part])
-            weight = weight.reshape(*weight.shape[:2], *(1,) * (4 - weight.ndim), *weight.shape[2:])
-            if self.is_transposed:
+            columns_a_row = weight.shape[-1] if weight.ndim > 2 else 1  # the rows of volumes' planes follow each other
+            weight = weight.reshape(*weight.shape[:2], -1, columns_a_row)
+            if selection != ALL:
                 weight = weight[:, :, selection[0]][:, :, :, selection[1]]
             columns = self._columns(weight, first, kind)
             if not packed.size:
@@ -87,13 +90,19 @@ class Convolution:
         parts = [weight[:, c : c + LANES].transpose(2, 3, 1, 0).reshape(-1, rows) for c in range(0, channels, LANES)]
         return np.concatenate(parts)[np.newaxis]
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
-        window = window_of(self.module, x)
+        if 0 in out:
+            return None
+        examples = 1 if self.is_linear else examples
+        window = window_of(self.module, x, examples)
+        planes = planes_of(window.depth, x[0] // examples, out[0] // examples, examples, self.is_transposed)
+        if not planes:
+            return None
         if self.is_transposed:
-            return transposed.job(self, window, x, out, threads)
-        if window.stride[1] > 16 or 0 in out:
+            return transposed.job(self, window, planes, x, out, threads)
+        if window.stride[1] > 16:
             return None
         kind = self._kind(x, window, out, plain)
         if kind == "depthwise":
@@ -102,12 +111,12 @@ class Convolution:
             return winograd.job(self, window, x, out, threads)
         if not kind:
             return None
-        return DirectJob(self, [phase_of(window, out)], x, out, threads, kind).job(window.halo)
+        return DirectJob(self, phases_of(window, planes, out), x, out, threads, kind).job(window.halo)
 
     def _kind(self, x: ImageSizes, window: Window, out: ImageSizes, plain: bool) -> str:
         """Name the algorithm; "" if there is none on the blocked layout."""
         if self.groups == self.in_channels == self.out_channels and self.groups > 1:
-            return "depthwise"
+            return "depthwise" if window.depth.is_flat else ""
         if self.groups > 1:
             each_in, each_out = self.in_channels // self.groups, self.out_channels // self.groups
             if each_in % LANES == each_out % LANES == 0:
@@ -129,4 +138,4 @@ def _block_diagonal(weight: Array, first: int, each: int) -> Array:
     return wide
 
 
-STEPS = dict.fromkeys((Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Linear), Convolution)
+STEPS = dict.fromkeys((*CONVOLUTIONS, *TRANSPOSED, Linear), Convolution)

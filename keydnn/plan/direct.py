@@ -13,6 +13,7 @@ from jit_kernels._simd import LANES
 from jit_kernels.blocked import conv
 from jit_kernels.blocked.tile import tile_cycles, tile_shapes
 from keydnn.plan.merge import combine
+from keydnn.plan.planes import Planes
 from keydnn.plan.step import (
     PARALLEL_CYCLES,
     Halo,
@@ -43,35 +44,51 @@ class Phase(NamedTuple):
     Attributes
     ----------
     rows, columns
-        The taps: index in the kernel, and the input pixel it reads relative to the output's (times the stride).
+        The taps: index in the kernel, and the input pixel it reads relative to the output's (times the stride).  Of
+        volumes the rows of all planes of the kernel are counted in one, and the input's plane stands before its row.
     stride
         Input pixels from one output pixel to the next.
     first, step
         Row and column of the first output pixel, and the distance of the next.
     size
         Rows and columns of output pixels.
+    planes
+        The images of them: of volumes, those planes that read the same ones.
     """
 
-    rows: tuple[tuple[int, int], ...]
+    rows: tuple[tuple[int, int, int], ...]
     columns: tuple[tuple[int, int], ...]
     stride: tuple[int, int]
     first: tuple[int, int]
     step: tuple[int, int]
     size: tuple[int, int]
+    planes: Planes
 
     @property
     def selection(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Rows and columns of the kernel that are read, in order."""
-        return tuple(index for index, _ in self.rows), tuple(index for index, _ in self.columns)
+        return tuple(index for index, _, _ in self.rows), tuple(index for index, _ in self.columns)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the pixels that are written are not neighbours."""
+        return self.step != (1, 1)
 
 
-def phase_of(window: Window, out: ImageSizes) -> Phase:
-    """Give the one phase of a convolution."""
+def phases_of(window: Window, planes: Sequence[Planes], out: ImageSizes) -> list[Phase]:
+    """Give the phases of a convolution: one for images."""
     rows, columns = (
         tuple((i, i * window.dilation[axis] - window.pads[axis][0]) for i in range(window.size[axis]))
         for axis in (0, 1)
     )
-    return Phase(rows, columns, window.stride, (0, 0), (1, 1), out[2:])
+    return [
+        Phase(rows_of(group, rows, window), columns, window.stride, (0, 0), (1, 1), out[2:], group) for group in planes
+    ]
+
+
+def rows_of(planes: Planes, rows: Sequence[tuple[int, int]], window: Window) -> tuple[tuple[int, int, int], ...]:
+    """Give the taps of rows in all planes of the kernel that are read."""
+    return tuple((index * window.size[0] + i, plane, row) for index, plane in planes.taps for i, row in rows)
 
 
 class DirectJob:
@@ -90,31 +107,38 @@ class DirectJob:
 
     def launches(self, inputs: Sequence[Blocked], added: Blocked | None, out: Blocked, scratch: int) -> list[Launch]:
         """Give the kernel calls; an activation has its own where the pixels written are not neighbours."""
-        apart = len(self.phases) > 1
+        apart = any(phase.apart for phase in self.phases)
         name = "" if apart else activation_name(self.owner.unit)
-        calls = [self._launch(phase, inputs[0], added, out, name) for phase in self.phases]
+        calls = [
+            self._launch(phase, example, inputs[0], added, out, name)
+            for phase in self.phases
+            for example in range(phase.planes.examples)
+        ]
         if apart and activation_name(self.owner.unit):
             calls.append(combine("copy", self.owner.unit, out, out, out, self.threads))
         return calls
 
     def _taps(self, phase: Phase, x: Blocked) -> tuple[Offsets, int]:
         """Give the taps as pairs (offset, numbers), and how many of them share a block of channels."""
-        _, block, row = x.strides
+        image, block, row = x.strides
         lanes, count = x.storage.lanes, len(phase.rows) * len(phase.columns)
+        starts = [plane * image + i * row for _, plane, i in phase.rows]
         if self.kind == "pixels":
             first, reach = phase.columns[0][1], phase.columns[-1][1] - phase.columns[0][1] + 1
             if reach == len(phase.columns):  # the pixels of a row are neighbours
-                return np.array([(i * row + first * lanes, reach * lanes) for _, i in phase.rows], np.int64), count
-            pairs = [(i * row + j * lanes, lanes) for _, i in phase.rows for _, j in phase.columns]
+                return np.array([(start + first * lanes, reach * lanes) for start in starts], np.int64), count
+            pairs = [(start + j * lanes, lanes) for start in starts for _, j in phase.columns]
             return np.array(pairs, np.int64), count
         each = LANES if self.kind == "diagonal" else self.owner.in_channels // self.owner.groups
         pairs = [
-            (c // LANES * block + i * row + j * lanes, min(LANES, each - c))
-            for c in range(0, each, LANES) for _, i in phase.rows for _, j in phase.columns
+            (c // LANES * block + start + j * lanes, min(LANES, each - c))
+            for c in range(0, each, LANES) for start in starts for _, j in phase.columns
         ]  # fmt: skip
         return np.array(pairs, np.int64), count
 
-    def _launch(self, phase: Phase, x: Blocked, added: Blocked | None, out: Blocked, activation: str) -> Launch:
+    def _launch(
+        self, phase: Phase, example: int, x: Blocked, added: Blocked | None, out: Blocked, activation: str
+    ) -> Launch:
         taps, taps_a_block = self._taps(phase, x)
         batch, rows, width = self._run(phase, x, added, out)
         blocks, k = self.owner.blocks, int(taps[:, 1].sum())
@@ -131,11 +155,11 @@ class DirectJob:
             each, group_blocks = groups // self.owner.groups, self.owner.in_channels // self.owner.groups // LANES
         elif self.kind == "diagonal":
             each = 1
-        places = strides("out", out) | strides("added", added)
-        places["out"] += phase.first[0] * out.strides[2] + phase.first[1] * LANES
-        places["out_row"] *= phase.step[0]
+        places = self._places(phase, example, added, out)
+        examples, (plane, plane_step) = phase.planes.examples, phase.planes.source
+        start = x.start + (example * (self.x[0] // examples) + plane) * x.strides[0]
         description = described(
-            conv.FIELDS, batch=batch, rows=rows, width=width, x=x.start, x_image=x.strides[0],
+            conv.FIELDS, batch=batch, rows=rows, width=width, x=start, x_image=x.strides[0] * plane_step,
             x_row=x.strides[2] * phase.stride[0], x_group=group_blocks * x.strides[1], out_step=LANES * phase.step[1],
             blocks=blocks, groups=groups, chunk=chunk, chunk_k=int(taps[:chunk, 1].sum()), k=k, band=band, parts=parts,
             threads=threads, groups_each=each, **places,
@@ -145,14 +169,29 @@ class DirectJob:
         arguments = (description, taps.reshape(-1), *clamp(self.owner.unit), weight, *constants(self.owner.unit))
         return Launch(kernel, arguments, threads > 1)
 
+    def _places(self, phase: Phase, example: int, added: Blocked | None, out: Blocked) -> dict[str, int]:
+        """Give the fields of the output's first pixel of a phase, and of the residual's."""
+        places = strides("out", out) | strides("added", added)
+        plane, plane_step = phase.planes.target
+        for name, value in (("out", out), ("added", added)):
+            if value is not None:
+                places[name] += (example * (self.out[0] // phase.planes.examples) + plane) * value.strides[0]
+                places[f"{name}_image"] *= plane_step
+        places["out"] += phase.first[0] * out.strides[2] + phase.first[1] * LANES
+        places["out_row"] *= phase.step[0]
+        return places
+
     def _run(self, phase: Phase, x: Blocked, added: Blocked | None, out: Blocked) -> tuple[int, int, int]:
         """Give batch, rows and width, with as long rows as the pixels lie in."""
-        height, width = phase.size
+        (height, width), planes = phase.size, phase.planes
         places = [x.storage, out.storage, *([added.storage] if added else [])]  # pads are a part of the halo
-        near = phase.rows == phase.columns == ((0, 0),) and phase.stride == phase.step == (1, 1)
-        if near and not any(any(storage.halo) for storage in places):
-            return (1, 1, self.x[0]) if height == width == 1 else (self.x[0], 1, height * width)
-        return self.x[0], height, width
+        near = phase.columns == ((0, 0),) and not any(row for _, _, row in phase.rows)
+        if near and phase.stride == phase.step == (1, 1) and not any(any(storage.halo) for storage in places):
+            if height > 1 or width > 1:
+                return planes.outputs, 1, height * width
+            if planes.source[1] == planes.target[1] == 1:
+                return 1, 1, planes.outputs
+        return planes.outputs, height, width
 
     def _tile(self, rows: int, width: int, k: int) -> tuple[tuple[int, int], float]:
         """Give the tile (MR, NV) with the fewest cycles, and those."""

@@ -20,19 +20,22 @@ import numpy.typing as npt
 from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Elementwise, Identity, ReLU
 from keydnn.modules.base import Array, Module
-from keydnn.modules.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.modules.dense import Linear
 from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
-from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
+from keydnn.modules.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from keydnn.modules.rescale import Affine, Rescale
-from keydnn.modules.shape import Flatten, Reshape, ZeroPad1d, ZeroPad2d
+from keydnn.modules.shape import Flatten, Reshape, ZeroPad1d, ZeroPad2d, ZeroPad3d
 from keydnn.modules.time import FoldTime, UnfoldTime
 
-CONVOLUTIONS, TRANSPOSED = (Conv1d, Conv2d), (ConvTranspose1d, ConvTranspose2d)
-PADS = (ZeroPad1d, ZeroPad2d)
-HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, BatchNorm1d, BatchNorm2d, Add, Subtract, Multiply, Maximum, Minimum)
-NORMS = (BatchNorm1d, BatchNorm2d, Rescale, Affine)
+CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
+TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
+HALO_PADS = (ZeroPad1d, ZeroPad2d)  # these can be a part of the halo
+PADS = (*HALO_PADS, ZeroPad3d)
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
+HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, *BATCH_NORMS, Add, Subtract, Multiply, Maximum, Minimum)
+NORMS = (*BATCH_NORMS, Rescale, Affine)
 VIEWS = (Dropout, Flatten, FoldTime, Identity, Reshape, UnfoldTime)
 
 

@@ -9,7 +9,7 @@ from keydnn.plan.values import Blocked, Plain, Storage
 
 
 def convert(operation: Operation, threads: int) -> list[Launch]:
-    """Give the call that copies a value from one layout to the other; none where the memory is the same."""
+    """Give the calls that copy a value from one layout to the other; none where the memory is the same."""
     (source,), target = operation.inputs, operation.out
     inward = isinstance(target, Blocked)
     blocked, plain = (target, source) if inward else (source, target)
@@ -19,16 +19,23 @@ def convert(operation: Operation, threads: int) -> list[Launch]:
         return []
     batch, channels, height, width = blocked.sizes
     threads = threads if plain.size >= PARALLEL_NUMBERS else 1
-    image, channel, row, step = operation.strides
+    image, channel, row, step, examples, example = operation.strides
+    images = batch // examples
+    batch = images
     if blocked.storage.one_pixel:  # the images lie side by side, as pixels of one row
-        batch, width, step = 1, batch, image
-    description = described(
-        layout.FIELDS, batch=batch, channels=channels, rows=height, width=width, plain=plain.start, plain_image=image,
-        plain_channel=channel, plain_row=row, plain_step=step, blocked_step=blocked.storage.lanes, threads=threads,
-        **strides("blocked", blocked),
-    )  # fmt: skip
+        batch, width, step = 1, images, image
     kernel = layout.to_blocked_f32 if inward else layout.from_blocked_f32
-    return [Launch(kernel, (description,), threads > 1)]
+    launches = []
+    for number in range(examples):
+        place = strides("blocked", blocked)
+        place["blocked"] += number * images * place["blocked_image"]
+        description = described(
+            layout.FIELDS, batch=batch, channels=channels, rows=height, width=width,
+            plain=plain.start + number * example, plain_image=image, plain_channel=channel, plain_row=row,
+            plain_step=step, blocked_step=blocked.storage.lanes, threads=threads, **place,
+        )  # fmt: skip
+        launches.append(Launch(kernel, (description,), threads > 1))
+    return launches
 
 
 def zero_halo(storage: Storage) -> Launch:

@@ -13,9 +13,8 @@ from jit_kernels._simd import LANES
 from jit_kernels.blocked import layout, merge, norm
 from keydnn.modules.base import Array
 from keydnn.modules.merge import Add, Concatenate, Maximum, Minimum, Multiply, Subtract
-from keydnn.modules.norm import BatchNorm1d, BatchNorm2d
 from keydnn.modules.upsample import REPEATING, Upsample1d, Upsample2d
-from keydnn.plan.fuse import Unit
+from keydnn.plan.fuse import BATCH_NORMS, Unit
 from keydnn.plan.step import (
     PARALLEL_NUMBERS,
     ImageSizes,
@@ -64,7 +63,7 @@ class Merge:
     def __init__(self, unit: Unit) -> None:
         self.unit, self.operation = unit, OPERATIONS[type(unit.module)]
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         first = sizes[0]
         others = {size for size in sizes if size != first}
@@ -89,7 +88,7 @@ class Activation:
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if 0 in x or plain:
@@ -117,7 +116,7 @@ class Norm:
         rows[:, : module.num_features] = module.running_mean, module.factor, bias
         return aligned_copy(rows)
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if 0 in x or plain:
@@ -142,7 +141,7 @@ class Concatenation:
         self.unit = unit
         self.module: Any = unit.module
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         if self.module.dim % self.unit.rank != 1 or any(size[1] % LANES for size in sizes[:-1]) or 0 in sizes[0]:
             return None
@@ -165,7 +164,7 @@ class Upsample:
     def __init__(self, unit: Unit) -> None:
         self.module: Any = unit.module
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         if getattr(self.module, "mode", "nearest") not in REPEATING or 0 in x:
@@ -184,6 +183,6 @@ class Upsample:
 
 
 STEPS: dict[type, Any] = {
-    **dict.fromkeys(OPERATIONS, Merge), BatchNorm1d: Norm, BatchNorm2d: Norm, Concatenate: Concatenation,
+    **dict.fromkeys(OPERATIONS, Merge), **dict.fromkeys(BATCH_NORMS, Norm), Concatenate: Concatenation,
     Upsample1d: Upsample, Upsample2d: Upsample,
 }  # fmt: skip

@@ -37,7 +37,7 @@ class Pool:
         elif isinstance(self.module, (GlobalMaxPool1d, GlobalMaxPool2d)):
             self.reduction = "global_max"
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says."""
         (x,) = sizes
         batch, _, height, width = x

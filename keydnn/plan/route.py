@@ -18,10 +18,10 @@ from keydnn.modules.base import Permutation, sized
 from keydnn.modules.dense import Linear
 from keydnn.modules.merge import Concatenate
 from keydnn.modules.shape import Permute, ZeroPad1d, ZeroPad2d
-from keydnn.plan.fuse import CONVOLUTIONS, PADS, TRANSPOSED, Unit
+from keydnn.plan.fuse import CONVOLUTIONS, HALO_PADS, TRANSPOSED, Unit
 from keydnn.plan.memory import Scratch
 from keydnn.plan.step import NO_HALO, ImageSizes, Job, Need, Step
-from keydnn.plan.values import Blocked, Plain, Sizes, contiguous_strides, image_sizes
+from keydnn.plan.values import Blocked, Plain, Sizes, Strides, contiguous_strides, image_sizes, image_strides
 
 ALWAYS = (*CONVOLUTIONS, *TRANSPOSED, Linear)  # these run on the blocked layout wherever their input comes from
 
@@ -31,7 +31,7 @@ class Operation:
     """One step of a plan whose values have their form.
 
     ``job`` with blocked inputs and output; or ``unit`` alone with plain ones; or neither: a change of layout, where
-    ``strides`` are the plain array's, in the order (N, C, H, W).
+    ``strides`` are the plain array's.
     """
 
     inputs: list[Blocked | Plain]
@@ -39,7 +39,7 @@ class Operation:
     unit: Unit | None = None
     job: Job | None = None
     added: Blocked | None = None
-    strides: tuple[int, ...] = ()
+    strides: Strides = field(default_factory=lambda: Strides(0, 0, 0, 0))
     scratch: Scratch = field(default_factory=lambda: Scratch(0))
 
     @property
@@ -49,7 +49,7 @@ class Operation:
             return False
         blocked = next(value for value in (*self.inputs, self.out) if isinstance(value, Blocked))
         alone = blocked.first == 0 and blocked.blocks == blocked.storage.blocks and blocked.pads == NO_HALO
-        return alone and blocked.storage.one_pixel and blocked.storage.batch == 1 and self.strides[1] == 1
+        return alone and blocked.storage.one_pixel and blocked.storage.batch == 1 and self.strides.channel == 1
 
 
 class Route:
@@ -89,11 +89,11 @@ class Route:
         if unit.is_view:
             self._source[name] = (unit.inputs[0], None)
             return
-        if isinstance(unit.module, Permute) and unit.rank in (3, 4):
+        if isinstance(unit.module, Permute) and unit.rank in (3, 4, 5):
             self._source[name] = (unit.inputs[0], unit.module.dims)
             self._permutes[name] = unit
             return
-        if isinstance(unit.module, PADS) and self._pad(unit, unit.module):
+        if isinstance(unit.module, HALO_PADS) and self._pad(unit, unit.module):
             return
         job = self._job(unit, step, threads)
         if job is None:
@@ -133,7 +133,7 @@ class Route:
         plain = not any(self._is_blocked(value, size) for value, size in zip(unit.inputs, known, strict=True))
         if plain and not isinstance(unit.module, ALWAYS):
             return None
-        job = step.job(known, out, plain, threads)
+        job = step.job(known, out, self._sizes[unit.value][0], plain, threads)
         if job is None or (unit.residual and image_sizes(self._sizes[unit.residual]) != job.out):
             return None
         return job
@@ -158,8 +158,13 @@ class Route:
 
     def _found(self, root: str, name: str, sizes: ImageSizes, lanes: int) -> Blocked | None:
         """Give the value in a blocked form that is there already."""
-        there = self._blocked.get((root, sizes, lanes))
+        there = self._blocked.get((root, sizes, lanes)) if self._have_the_same_images(root, name) else None
         return there if there is not None else self._blocked.get((name, sizes, lanes))
+
+    def _have_the_same_images(self, root: str, name: str) -> bool:
+        """Whether equal sizes of images mean the same: not where time steps are taken for planes of volumes."""
+        one, other = self._sizes[root], self._sizes[name]
+        return one[0] == other[0] or 5 not in (len(one), len(other))
 
     def _new_blocked(self, name: str, sizes: ImageSizes, lanes: int = LANES) -> Blocked:
         value = Blocked.of(sizes, lanes)
@@ -183,18 +188,18 @@ class Route:
             value.widen(need.halo)
         return value
 
-    def _strides(self, name: str, sizes: ImageSizes) -> tuple[int, ...]:
-        """Give the strides (N, C, H, W) of a plain value that is seen in these sizes."""
+    def _strides(self, name: str, sizes: ImageSizes) -> Strides:
+        """Give the strides of a plain value that is seen in these sizes."""
         if image_sizes(self._sizes[name]) == sizes:
-            return image_strides(contiguous_strides(self._sizes[name]))
-        return (sizes[1], 1, 0, 0)  # rows of features
+            return image_strides(self._sizes[name], contiguous_strides(self._sizes[name]))
+        return Strides(sizes[1], 1, 0, 0)  # rows of features
 
-    def _permuted(self, name: str) -> tuple[Plain, tuple[int, ...]]:
+    def _permuted(self, name: str) -> tuple[Plain, Strides]:
         """Give the plain array that a permutation reads, and its strides in the order of the permutation's axes."""
         source, dims = self._source[name]
         assert dims is not None  # the caller has looked
         strides = contiguous_strides(self._sizes[source])
-        return self._as_plain(source), image_strides(tuple(strides[axis] for axis in dims))
+        return self._as_plain(source), image_strides(self._sizes[name], tuple(strides[axis] for axis in dims))
 
     def _as_plain(self, name: str) -> Plain:
         """Give a value as modules see it."""
@@ -219,8 +224,9 @@ class Route:
             self.operations.append(Operation([self._as_plain(source)], self._new_plain(name), self._permutes[name]))
             return self._plain[name]
         value, plain = self._as_blocked(source, Need(images)), self._new_plain(name)
-        strides = contiguous_strides(self._sizes[name])
-        strides = image_strides(tuple(strides[dims.index(axis)] for axis in range(len(dims))))
+        found = contiguous_strides(self._sizes[name])
+        in_order = tuple(found[dims.index(axis)] for axis in range(len(dims)))
+        strides = image_strides(self._sizes[source], in_order)
         self.operations.append(Operation([value], plain, strides=strides))
         return plain
 
@@ -242,13 +248,6 @@ class Route:
 def replace_sizes(plain: Plain, sizes: Sizes) -> Plain:
     """Give the same memory in another shape."""
     return replace(plain, sizes=sizes, shares=plain.home)
-
-
-def image_strides(strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the strides of (N, C, H, W) from those of (N, C), (N, C, L) or (N, C, H, W)."""
-    if len(strides) == 4:
-        return strides
-    return (*strides, 0, 0) if len(strides) == 2 else (strides[0], strides[1], 0, strides[2])
 
 
 def all_sizes(graph: Graph, shapes: Sequence[Sizes]) -> dict[str, Sizes]:

@@ -68,10 +68,11 @@ class Job:
 class Step(Protocol):
     """A unit that can run on the blocked layout."""
 
-    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, plain: bool, threads: int) -> Job | None:
+    def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs and an output of these sizes; None if only the modules' own kernels can do it.
 
-        ``plain``: the first input comes from outside the blocked layout.
+        ``examples``: how many there are; a volume has several images.  ``plain``: the first input comes from outside
+        the blocked layout.
         """
 
 

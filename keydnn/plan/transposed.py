@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keydnn.plan.direct import DirectJob, Phase
+from keydnn.plan.direct import DirectJob, Phase, rows_of
+from keydnn.plan.planes import Planes
 from keydnn.plan.step import ImageSizes, Job
 from keydnn.plan.window import Window
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 Taps = tuple[tuple[int, int], ...]
 
 
-def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, threads: int) -> Job | None:
+def job(
+    owner: Convolution, window: Window, planes: Sequence[Planes], x: ImageSizes, out: ImageSizes, threads: int
+) -> Job | None:
     """Give the job; None for groups, and where some pixels read no input at all."""
     strides = window.stride
     per_axis = [[taps_of(window, axis, phase) for phase in range(min(strides[axis], out[2 + axis]))] for axis in (0, 1)]
@@ -22,15 +26,16 @@ def job(owner: Convolution, window: Window, x: ImageSizes, out: ImageSizes, thre
         return None
     phases = [
         Phase(
-            rows, columns, (1, 1), (first_row, first_column), strides,
-            (-(-(out[2] - first_row) // strides[0]), -(-(out[3] - first_column) // strides[1])),
+            rows_of(group, rows, window), columns, (1, 1), (first_row, first_column), strides,
+            (-(-(out[2] - first_row) // strides[0]), -(-(out[3] - first_column) // strides[1])), group,
         )
+        for group in planes
         for first_row, rows in enumerate(per_axis[0]) for first_column, columns in enumerate(per_axis[1])
     ]  # fmt: skip
     top, bottom, left, right = 0, 0, 0, 0
     for phase in phases:
         (above, below), (before, behind) = (
-            (-taps[0][1], size - 1 + taps[-1][1] - (whole - 1))
+            (-min(tap[-1] for tap in taps), size - 1 + max(tap[-1] for tap in taps) - (whole - 1))
             for taps, size, whole in zip((phase.rows, phase.columns), phase.size, x[2:], strict=True)
         )
         top, bottom, left, right = max(top, above), max(bottom, below), max(left, before), max(right, behind)

@@ -1,12 +1,14 @@
 """Where values lie in a plan's arena: plainly, as modules see them, or blocked, as the fast kernels want them.
 
-A blocked value is a storage, or some neighbouring blocks of one: the parts of a concatenation lie in its storage.
+A blocked value is a storage, or some neighbouring blocks of one: the parts of a concatenation lie in its storage.  The
+planes of volumes are images of their own, one after another.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jit_kernels._simd import LANES
 
@@ -15,12 +17,41 @@ PAGE = 1024  # numbers; strides that are a multiple of it would fall into the sa
 
 
 def image_sizes(shape: Sizes) -> tuple[int, int, int, int] | None:
-    """Give (N, C, H, W) of a value (N, C), (N, C, L) or (N, C, H, W); None for other ranks."""
+    """Give (N, C, H, W) of a value (N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W); None for other ranks."""
     if len(shape) == 2:
         return (shape[0], shape[1], 1, 1)
     if len(shape) == 3:
         return (shape[0], shape[1], 1, shape[2])
+    if len(shape) == 5:
+        return (shape[0] * shape[2], shape[1], shape[3], shape[4])
     return (shape[0], shape[1], shape[2], shape[3]) if len(shape) == 4 else None
+
+
+class Strides(NamedTuple):
+    """Distances, in numbers, of the images, channels, rows and pixels of a plain array.
+
+    Where the planes of volumes do not follow each other at equal distances, ``examples`` is their number, ``example``
+    their distance, and ``image`` that of the planes of one.
+    """
+
+    image: int
+    channel: int
+    row: int
+    step: int
+    examples: int = 1
+    example: int = 0
+
+
+def image_strides(sizes: Sizes, strides: tuple[int, ...]) -> Strides:
+    """Give the strides of (N, C, H, W) from those of the axes (N, C, ...) of a value of these sizes."""
+    if len(strides) == 5:
+        batch, _, depth, _, _ = sizes
+        example, channel, plane, row, step = strides
+        equal = batch == 1 or example == depth * plane
+        return Strides(plane, channel, row, step, *(() if equal else (batch, example)))
+    if len(strides) == 4:
+        return Strides(*strides)
+    return Strides(strides[0], strides[1], 0, strides[2] if len(strides) == 3 else 0)
 
 
 @dataclass(eq=False)

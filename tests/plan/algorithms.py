@@ -15,8 +15,10 @@ from keydnn.modules import (
     Concatenate,
     Conv1d,
     Conv2d,
+    Conv3d,
     ConvTranspose1d,
     ConvTranspose2d,
+    ConvTranspose3d,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     Linear,
@@ -128,6 +130,11 @@ CASES = {
         _fed((B + 3, 7, 5), ConvTranspose2d(B + 3, 3 * B, 3, 2), SiLU()), "transposed convolution"),
     "transposed-sequence": (
         _fed((B + 3, 23), ConvTranspose1d(B + 3, 3 * B, 4, 3, 1), SiLU()), "transposed convolution"),
+    "volume": (_fed((B, 5, 9, 8), Conv3d(B, 2 * B, 3, padding="same"), SiLU()), "direct convolution"),
+    "volume-strided": (_fed((F, 7, 9, 8), Conv3d(F, B + 3, 3, 2, padding="same"), ReLU()), "pixels convolution"),
+    "volume-point": (_fed((B, 4, 7, 5), Conv3d(B, 2 * B, 1), SiLU()), "direct convolution"),
+    "volume-transposed": (
+        _fed((B + 3, 3, 5, 4), ConvTranspose3d(B + 3, B, 3, 2), SiLU()), "transposed convolution"),
     "winograd-tiles": (
         _fed((B, 84, 81), Conv2d(B, B + 3, 3, padding="same"), ReLU(), winograd=True), "Winograd convolution"),
     "winograd-numbers": (

@@ -7,10 +7,11 @@ import zlib
 import numpy as np
 
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import Conv2d, ConvTranspose2d
+from keydnn.modules import Conv2d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.plan import Program
 from tests import naive, oracle
 
+TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 RELATIVE = 0.01  # of the largest output: a bound wider than that would let mistakes through
 
 
@@ -50,7 +51,7 @@ def well_conditioned(module, draw):
         elif len(shape) == 1:
             tensors[name] = draw.uniform(-0.2, 0.4, shape)
         else:
-            terms = np.prod(shape[1:]) if not isinstance(module, ConvTranspose2d) else np.prod(shape) / shape[1]
+            terms = np.prod(shape[1:]) if not isinstance(module, TRANSPOSED) else np.prod(shape) / shape[1]
             tensors[name] = draw.uniform(-0.2, 1, shape) * 2.5 / max(1, terms)
     return module.with_tensors(tensors)
 
