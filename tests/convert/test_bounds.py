@@ -27,11 +27,11 @@ def functional(layers, outputs, name="f"):
 
 
 def convert_within(seconds, path, **options):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         return from_keras(path, **options)
     finally:
-        assert time.perf_counter() - start < seconds
+        assert time.process_time() - start < seconds
 
 
 def test_models_in_models_cannot_multiply_without_end(tmp_path):

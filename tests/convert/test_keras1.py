@@ -58,6 +58,8 @@ DEPTH, POINT, DEPTH_FIRST, POINT_FIRST = (
 NORM = {"gamma": numbers(4), "beta": numbers(4), "running_mean": numbers(4), "running_std": abs(numbers(4))}
 TODAY_NORM = dict(zip(("gamma", "beta", "moving_mean", "moving_variance"), NORM.values(), strict=True))
 LSTM, GRU, RNN = gates("icfo", 4, 3), gates("zrh", 4, 3), {"W": numbers(4, 3), "U": numbers(3, 3), "b": numbers(3)}
+BOTH_WAYS = {way: gates("icfo", 4, 3) for way in ("forward", "backward")}
+TODAY_WAYS = {way: joined(arrays, "ifco") for way, arrays in BOTH_WAYS.items()}
 RECURRENT = {
     "output_dim": 3, "init": "glorot_uniform", "inner_init": "orthogonal", "activation": "tanh",
     "return_sequences": True, "inner_activation": "hard_sigmoid", "dropout_W": 0.2, "dropout_U": 0.1,
@@ -237,6 +239,20 @@ CASES = [
     Case("lstm-for-the-gpu", (None, 6, 4), ("LSTM", {**RECURRENT, "consume_less": "gpu"}),
          ("LSTM", {**TODAY, "recurrent_activation": "hard_sigmoid"}),
          dict(zip("WUb", joined(LSTM, "ifco").values(), strict=True)), joined(LSTM, "ifco")),
+    Case("bidirectional-lstm", (None, 6, 4), ("Bidirectional", {"merge_mode": "concat", "layer": {
+            "class_name": "LSTM", "config": {"name": "lstm", **RECURRENT}}}),
+         ("Bidirectional", {"merge_mode": "concat", "layer": {"class_name": "LSTM", "config": {
+            "name": "lstm", **TODAY, "recurrent_activation": "hard_sigmoid"}}}),
+         {f"{way}_lstm_{name}": array for way, arrays in BOTH_WAYS.items() for name, array in arrays.items()},
+         {f"{way}_lstm/{name}": array for way, arrays in TODAY_WAYS.items() for name, array in arrays.items()}),
+    Case("time-distributed-dense-in-a-wrapper", (None, 6, 4), ("TimeDistributed", {"layer": {
+            "class_name": "Dense", "config": {"name": "d", "output_dim": 3, "bias": True, "init": "uniform"}}}),
+         ("TimeDistributed", {"layer": {"class_name": "Dense", "config": {"name": "d", "units": 3}}}), DENSE, KERNEL),
+    Case("time-distributed-convolution", (None, 2, *IMAGE_FIRST[1:]), ("TimeDistributed", {"layer": {
+            "class_name": "Convolution2D", "config": {"name": "c", **CONV2, **TH}}}),
+         ("TimeDistributed", {"layer": {
+            "class_name": "Conv2D", "config": {"name": "c", **TODAY_CONV2, **CHANNELS_FIRST}}}),
+         {"W": FIRST, "b": BIAS}, {"kernel": FIRST.transpose(2, 3, 1, 0), "bias": BIAS}),
     Case("simple-rnn", (None, 6, 4), ("SimpleRNN", {k: v for k, v in RECURRENT.items() if k != "inner_activation"}),
          ("SimpleRNN", TODAY), RNN, dict(zip(("kernel", "recurrent_kernel", "bias"), RNN.values(), strict=True))),
 ]  # fmt: skip

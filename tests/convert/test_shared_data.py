@@ -20,14 +20,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 MODELS, WILD, GOLD = DATA / "models", DATA / "wild", DATA / "gold"
 NAMES = ("ad01", "pretrainedResnet", "vww_96")
 # Files that do not convert yet, for layers that are still missing; none of the others may be lost.
-PENDING = {
-    "452ad561519b", "cb54f0b6cb3f", "465b323bd2ce", "5962b8e7b3a6", "7d344a2955f6", "be98fff3ca6d", "4032c30cb0ca",
-    "f256297225ab", "884c85c88bc6", "e08c6e5f217a", "3dae5382dede", "b3b9c77e66e9", "9607ad6d5054", "d20bff36a1ae",
-    "09070d56f559", "1fdb7f24708d", "0446145d5c94", "680cd3d86d4f", "c7972b74b5db", "4e25cfc405db", "3da9c906a661",
-    "09ad2eb8171f", "44eccc04569d", "940481b4a44c", "9d115e0c61e9", "daec0ed038e2", "f24e8b09e08c", "fd26e6bf4634",
-    "2b39c3b71d40", "9c145fa07e45", "a1ad12356db1", "497bb34924b0", "1a5302035094", "3c39cc2c2a6f", "94cd7319a50b",
-    "ca823b6a8848",
-}  # fmt: skip
+PENDING = {"7d344a2955f6", "9607ad6d5054", "3dae5382dede"}
 # Written with data_format="channels_last", the only one that these three files have.
 SPATIAL = {"Conv2D", "DepthwiseConv2D", "AveragePooling2D", "ZeroPadding2D", "GlobalAveragePooling2D", "MaxPooling2D"}
 

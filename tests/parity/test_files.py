@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from keydnn import KerasInteropError, from_keras
-from keydnn.convert import BUILDERS
 from tests.parity.kerases import KERASES, answer, assert_agrees, filled, quiet
 
 pytestmark = pytest.mark.parity
@@ -113,8 +112,7 @@ def nested_first(library):
     return library.Model(x, layers.Dense(5, name="after")(shared(inner(x))))
 
 
-waits = pytest.mark.skipif("Bidirectional" not in BUILDERS, reason="waits for wrappers")
-BUILDS = [sequential, nested, pytest.param(wrappers, marks=waits), several, attention, shared_with_nested, nested_first]
+BUILDS = [sequential, nested, wrappers, several, attention, shared_with_nested, nested_first]
 MODELS = pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 
 
