@@ -74,6 +74,12 @@ for what, options in {"kernel-3": {}, "dilated": {"dilation_rate": 2}, "stride-2
     )  # fmt: skip
 one("free-length", "SeparableConv1D", (None, 4), filters=5, kernel_size=3, padding="same")
 
+for class_name, shape in {"Conv1D": SEQUENCE, "Conv2D": (5, 6, 3), "Conv3D": VOLUME}.items():
+    lora = {"filters": 8, "kernel_size": 2, "lora_rank": 3}
+    both_formats("lora", class_name, shape, kerases=("keras3",), **lora)
+    both_formats("lora-alpha", class_name, shape, kerases=("keras3",), lora_alpha=5, use_bias=False, **lora)
+both_formats("lora-groups", "Conv2D", (5, 6, 4), kerases=("keras3",), filters=8, kernel_size=2, groups=2, lora_rank=2)
+
 for class_name, (shape, options) in {
     "Conv3D": (VOLUME, {"filters": 8, "kernel_size": 2}),
     "Conv1DTranspose": ((5, 3), {"filters": 4, "kernel_size": 3, "strides": 2}),

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.parity import cases
-from tests.parity.kerases import Case, check, parameters
+from tests.parity.kerases import Case, adding_to, check, parameters
 
 pytestmark = pytest.mark.parity
 
@@ -53,6 +53,41 @@ for what, options in {"last": {}, "first": {"data_format": "channels_first"}, "k
         return library.layers.GlobalAveragePooling1D(**options)(x, mask=mask)
 
     CASES.append(Case(f"masked-{what}", (shape, (40,)), masked, **MASKED))
+
+case = adding_to(CASES)
+
+
+@case((9, 3), draw=lambda random, shape: random.standard_normal(shape) * random.integers(0, 2, (*shape[:2], 1)))
+def masking_before_the_mean(library, x):
+    layers = library.layers
+    return library.Sequential([layers.Input((9, 3)), layers.Masking(), layers.GlobalAveragePooling1D()])
+
+
+IDS = {"draw": lambda random, shape: random.integers(0, 4, shape)}
+
+
+@case((9,), **IDS)
+def padding_ids_before_the_mean(library, x):
+    return library.layers.GlobalAveragePooling1D()(library.layers.Embedding(4, 5, mask_zero=True)(x))
+
+
+@case((9,), **IDS)
+def a_convolution_between_ends_the_mask(library, x):
+    embedded = library.layers.Embedding(4, 5, mask_zero=True)(x)
+    return library.layers.GlobalAveragePooling1D()(library.layers.Conv1D(3, 2)(embedded))
+
+
+@case((9,), **IDS)
+def a_mask_plays_no_part_in_a_maximum(library, x):
+    return library.layers.GlobalMaxPooling1D()(library.layers.Embedding(4, 5, mask_zero=True)(x))
+
+
+@case((8,), **IDS)
+def a_mask_plays_no_part_in_windows(library, x):
+    embedded = library.layers.Embedding(4, 5, mask_zero=True)(x)
+    layers = library.layers
+    pooled = layers.AveragePooling1D(2)(embedded), layers.MaxPooling1D(2)(embedded)
+    return [*pooled, layers.ZeroPadding1D(1)(embedded), layers.UpSampling1D(2)(embedded), layers.Flatten()(embedded)]
 
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))

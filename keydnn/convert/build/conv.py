@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.lora import lora_of, with_lora
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Array
 from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -74,6 +75,7 @@ def convolution(call: LayerCall) -> Value:
     axes = module_type.axes
     out_channels, groups = call.integer("filters"), call.integer("groups", 1)
     window = read_window(call, axes, *(["causal"] if axes == 1 else []))
+    lora = lora_of(call)
     x = call.to_channels_first(call.input(rank=2 + axes), window.last)
     in_channels = call.size(x, 1)
     kernel, *bias = call.weights(
@@ -88,7 +90,7 @@ def convolution(call: LayerCall) -> Value:
         window.dilation,
         groups,
         window.use_bias,
-        weight=channels_leading(kernel),
+        weight=channels_leading(with_lora(call, "kernel", kernel, lora)),
         bias=bias_of(bias),
     )
     return call.to_channels_last(call.emit(module, x), window.last)
