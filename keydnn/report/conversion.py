@@ -109,7 +109,8 @@ def inspection_table(conversion: Conversion) -> str:
             continue
         layer = node.origin.layer
         modules.setdefault(layer, []).append(short(node.module))
-        shapes[layer] = shape_text(conversion.shapes[node.name])
+        if node.name == layer or layer not in conversion.shapes:  # else it is a part of the layer, or its mask
+            shapes[layer] = shape_text(conversion.shapes[node.name])
         if id(node.module) not in seen:
             seen.add(id(node.module))
             counts[layer] = counts.get(layer, 0) + parameter_count(node.module)

@@ -52,6 +52,12 @@ chain("masking-alone")
 chain("masking-of-parts-of-steps", shape=(4, 2, 3))
 
 
+@case((6,), draw=lambda random, shape: random.integers(0, 3, shape))
+def embedding_of_a_functional_model_read_both_ways(library, x):
+    layers = library.layers
+    return layers.Bidirectional(layers.LSTM(UNITS))(layers.Embedding(3, 4, mask_zero=True)(x))
+
+
 @case(STEPS, draw=lambda random, shape: np.where(random.random((*shape[:-1], 1)) < 0.5, -1.5, random.random(shape)))
 def another_mask_value(library, x):
     return library.Sequential([library.Input(STEPS), library.layers.Masking(-1.5), lstm(library.layers)])

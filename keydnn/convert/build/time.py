@@ -53,7 +53,7 @@ def bidirectional(call: LayerCall) -> Sequence[Value]:
     if mode not in (None, "concat", *MERGES):
         call.refuse("merge_mode", f"only None, 'concat', {', '.join(map(repr, MERGES))}")
     call.require("num_constants", 0, None)
-    mask = call.mask() if sequences else None
+    mask = call.mask()
     _, *outputs = call.inputs()
     half = len(outputs) // 2
     (there, *states), (back, *back_states) = outputs[:half], outputs[half:]
@@ -64,7 +64,7 @@ def bidirectional(call: LayerCall) -> Sequence[Value]:
     else:
         module: Module = Concatenate(len(there.shape) - 1) if mode == "concat" else MERGES[mode]()
         ends = [call.emit(module, there, back)]
-    return [*(replace(end, mask=mask) for end in ends), *states, *back_states]
+    return [*(replace(end, mask=mask if sequences else None) for end in ends), *states, *back_states]
 
 
 @builds("RNN")
