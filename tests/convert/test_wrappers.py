@@ -147,8 +147,16 @@ def test_what_cannot_be_converted_is_refused_by_name(tmp_path, class_name, confi
 def test_a_softmax_layer_with_a_mask_is_refused(tmp_path):
     layers = ("Masking", {"name": "m"}), ("Softmax", {"name": "s", "axis": -1})
     path = files.write_h5(tmp_path / "m.h5", files.sequential(*layers, shape=(None, 4, 3)), {})
-    with pytest.raises(KerasInteropError, match="Softmax with a mask"):
+    with pytest.raises(KerasInteropError, match="Softmax with a mask of another rank"):
         from_keras(path, strict=False)
+
+
+def test_a_softmax_layer_of_keras_up_to_2_3_does_not_look_at_masks(tmp_path):
+    layers = ("Masking", {"name": "m"}), ("Softmax", {"name": "s", "axis": -1})
+    config = files.sequential(*layers, shape=(None, 4, 3))
+    path = files.write_h5(tmp_path / "m.h5", config, {}, version="2.3.0-tf")
+    found = from_keras(path, strict=False)(np.zeros((1, 4, 3)))
+    np.testing.assert_array_equal(found, np.full((1, 4, 3), np.float32(1 / 3)))
 
 
 # --- strangers' configurations ----------------------------------------------------------------------------------------

@@ -16,10 +16,12 @@ def _softmax_wrong(x, axis):
     Keras subtracts the logarithm of the sum where there are several axes: what it rounds, exp makes a relative error.
     """
     count = x.value.shape[axis]
-    subtracted = np.abs(x.value).max(axis, keepdims=True) + np.log(count)
+    subtracted = np.abs(x.value.max(axis, keepdims=True)) + np.log(count)
     distance = x.value.max(axis, keepdims=True) - x.value
     p = naive.softmax(x.value, axis)
-    passed = np.expm1(2 * x.error.max(axis, keepdims=True))
+    # exp(error) of a term, and of the sum by its shares: what is far below the largest may be as wrong as it likes
+    grown = np.exp(x.error)
+    passed = grown / (1 - np.minimum((p * (grown - 1)).sum(axis, keepdims=True), 0.5)) - 1
     total = gamma(1) * (p * distance).sum(axis, keepdims=True) + gamma(FUNCTION + count) + gamma(2) * subtracted
     return passed, gamma(1) * distance, total
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.parity import cases
 from tests.parity.cases import COVERED, RANKED, leaky
-from tests.parity.kerases import Case, check, parameters
+from tests.parity.kerases import Case, adding_to, check, parameters
 
 pytestmark = pytest.mark.parity
 
@@ -66,6 +67,40 @@ for what, function in {
     "softmax-axis-1": lambda library, x: library.ops.softmax(library.layers.Dense(3)(x), axis=1),
 }.items():
     CASES.append(Case(f"operation-{what}", ((3, 40),), function, ("keras3",)))
+
+case = adding_to(CASES)
+
+
+def bits(random, shape):
+    """Draw zeros and ones, with a one in every line."""
+    drawn = random.integers(0, 2, shape)
+    drawn[:, 0] = drawn[..., 0] = 1
+    return drawn
+
+
+def masked_softmax(what, shape, mask_shape, kerases=("keras3", "keras2"), draw=bits, **options):
+    """Add the case of a Softmax of numbers with a mask, which is the second input."""
+
+    def build(library, x, mask):
+        return library.layers.Softmax(**options)(library.layers.Dense(shape[-1])(x), mask=mask)
+
+    CASES.append(Case(f"Softmax-mask-{what}", (shape, mask_shape), build, kerases, draw=draw))
+
+
+masked_softmax("rank-2", (6,), (6,))
+masked_softmax("rank-3", (4, 6), (4, 6))
+masked_softmax("broadcast", (4, 6), (1, 6))
+masked_softmax("scores", (2, 3, 6), (1, 1, 6))
+masked_softmax("axis-1", (4, 6), (4, 6), axis=1)
+masked_softmax("axes-1-2", (4, 6), (4, 6), axis=[1, 2])
+masked_softmax("robust", (4, 6), (4, 6), ("keras2",), robust_masking=True)
+masked_softmax(
+    "hidden-lines",
+    (4, 6),
+    (4, 6),
+    ("keras3",),
+    lambda random, shape: random.integers(0, 2, (*shape[:-1], 1)) * np.ones(shape),
+)
 
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))

@@ -122,31 +122,6 @@ for kind in ("Max", "Average"):
         both_formats(what, f"Global{kind}Pooling2D", IMAGE, **options)
         both_formats(what, f"Global{kind}Pooling1D", SEQUENCE, **options)
 
-# --- merges ----------------------------------------------------------------------------------------------------------
-
-SAME = ((3, 4), (3, 4))
-SHAPES = {
-    "same": SAME,
-    "three": (*SAME, (3, 4)),
-    "broadcast": ((3, 4), (3, 1)),
-    "broadcast-both": ((3, 1), (1, 4)),
-    "rank-2-and-3": ((4,), (3, 4)),
-    "rank-4-and-2": ((2, 3, 4), (4,)),
-    "ranks-2-3-4": ((4,), (3, 4), (2, 3, 4)),
-}
-for class_name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
-    for what, shapes in SHAPES.items():
-        if class_name != "Subtract" or len(shapes) == 2:
-            one(what, class_name, *shapes)
-one("rank-2", "Concatenate", (3,), (5,))
-for axis, shapes in {
-    -1: ((2, 3, 4), (2, 3, 5)),
-    1: ((2, 3, 4), (5, 3, 4)),
-    2: ((2, 3, 4), (2, 1, 4)),
-    -2: ((2, 3, 4), (2, 5, 4), (2, 1, 4)),
-}.items():
-    one(f"rank-4-axis-{axis}", "Concatenate", *shapes, axis=axis)
-
 # --- shapes ----------------------------------------------------------------------------------------------------------
 
 both_formats("rank-4", "Flatten", IMAGE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
@@ -34,7 +36,11 @@ from keydnn.modules.activation import (
     TanhShrink,
     Threshold,
 )
+from keydnn.modules.arithmetic import Scalar, Where
 from keydnn.modules.base import Module, shape_text
+from keydnn.modules.constant import Constant
+from keydnn.modules.merge import Add, Multiply
+from keydnn.modules.rescale import Rescale
 from keydnn.modules.shape import Reshape
 from keydnn.modules.softmax import GLU, LogSoftmax, Softmax, Sparsemax
 
@@ -148,13 +154,36 @@ def thresholded_relu(call: LayerCall) -> Value:
 @builds("ops>Softmax")
 @builds("Softmax", passes_mask=True)
 def softmax(call: LayerCall) -> Value:
-    """Over several axes by making them one."""
-    axes = call.axes("axis", -1)
-    if call.mask() is not None:
-        call.obstacle("with a mask", "a mask, of which each Keras makes something else")
+    """Over several axes by making them one; cells that a mask hides get no share.
+
+    Keras 2 adds -1e9 to them; with ``robust_masking`` and since 3.13 they become -1e9.  Since 3.10 their shares are set
+    to 0, also where all of a line are hidden.  Up to 2.3 the layer did not look at masks.
+    """
+    axes, robust = call.axes("axis", -1), call.boolean("robust_masking", False)
+    mask = call.mask() if call.version >= (2, 4) else None
     x = call.input()
+    if mask is None:
+        return _shares(call, x, axes)
+    if len(mask.shape) != len(x.shape):
+        found = f"a mask {shape_text(mask.shape)} for its input {shape_text(x.shape)}"
+        call.obstacle("with a mask of another rank", f"{found}, which Keras does not take")
+        call.stop()
+    ones = (1,) * (len(x.shape) - 1)
+    if robust or call.version >= (3, 13):
+        mask = call.emit(Scalar("greater", 0.5), mask, part="mask")
+        lowest = call.emit(Constant(ones, value=np.full(ones, -1e9, np.float32)), part="lowest")
+        seen = call.emit(Where(), mask, x, lowest, part="seen")
+    else:
+        amount = call.emit(Rescale(1e9, -1e9), mask, part="amount")
+        seen = call.emit(Add(), x, amount, part="seen")
+    if call.version < (3, 10):
+        return _shares(call, seen, axes)
+    return call.emit(Multiply(), _shares(call, seen, axes, "shares"), mask)
+
+
+def _shares(call: LayerCall, x: Value, axes: Sequence[int], part: str = "") -> Value:
     if len(axes) == 1:
-        return call.emit(Softmax(axes[0]), x)
+        return call.emit(Softmax(axes[0]), x, part=part)
     moved, order = call.axes_last(x, call.positions(x, axes))
     kept = len(moved.shape) - len(axes)
     sizes = [-1 if size is None else size for size in moved.shape]
@@ -163,5 +192,5 @@ def softmax(call: LayerCall) -> Value:
         call.obstacle(f"on an input {shape_text(x.shape)}", "several axes of an input with free sizes")
         call.stop()
     joined = call.emit(Reshape((*outer, -1)), moved, part="joined")
-    shares = call.emit(Softmax(-1), joined, part="shares")
-    return call.axes_back(call.emit(Reshape((*outer, *inner)), shares), order)
+    shares = call.emit(Softmax(-1), joined, part="joined_shares")
+    return call.axes_back(call.emit(Reshape((*outer, *inner)), shares, part=part), order)

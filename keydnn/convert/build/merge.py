@@ -1,4 +1,4 @@
-"""Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate."""
+"""Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import replace
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
+from keydnn.errors import ShapeError
+from keydnn.modules.arithmetic import Where
+from keydnn.modules.attention import AttentionScores
 from keydnn.modules.base import Module
 from keydnn.modules.masking import MaskedFill
 from keydnn.modules.merge import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from keydnn.modules.shape import Reshape
+from keydnn.modules.norm import UnitNorm
+from keydnn.modules.shape import Permute, Reshape
 
 ELEMENTWISE = {
     "Add": Add,
@@ -21,6 +25,7 @@ ELEMENTWISE = {
     "Minimum": Minimum,
 }
 
+LEAST_LENGTH = {False: 1e-6, True: 1e-7}  # of Dot(normalize=True): tf.math.l2_normalize takes the root of 1e-12
 LEARNED_MASKS = (3, 4)  # the first Keras 3 whose merges take masks into account
 
 
@@ -88,11 +93,12 @@ def _joined_mask(call: LayerCall, module: Concatenate, masks: Sequence[Value | N
 def _of_masked(
     call: LayerCall, module: Module, values: Sequence[Value], masks: Sequence[Value | None], mask: Value | None
 ) -> Value:
-    """Multiply what counts: masked steps are ones, and zeros in the end if no input counts."""
-    apart = any(mask is not None and len(mask.shape) != len(x.shape) - 1 for x, mask in zip(values, masks, strict=True))
-    if apart or not isinstance(module, Multiply):
-        call.obstacle("of masked inputs", "masked inputs, whose masked steps Keras leaves out")
+    """Merge what counts: masked steps of a product are ones, and zeros in the end if no input counts."""
+    if any(mask is not None and len(mask.shape) != len(x.shape) - 1 for x, mask in zip(values, masks, strict=True)):
+        call.obstacle("of masked inputs", "masked inputs of different ranks, whose masked steps Keras leaves out")
         call.stop()
+    if not isinstance(module, Multiply):
+        return _extreme_of_masked(call, module, values, masks)
     filled = [
         x if own is None else call.emit(MaskedFill(1.0), x, own, part=f"in{place}")
         for place, (x, own) in enumerate(zip(values, masks, strict=True))
@@ -100,3 +106,59 @@ def _of_masked(
     if mask is None:
         return call.emit(module, *filled)
     return call.emit(MaskedFill(), call.emit(module, *filled, part="product"), mask)
+
+
+def _extreme_of_masked(
+    call: LayerCall, module: Module, values: Sequence[Value], masks: Sequence[Value | None]
+) -> Value:
+    """Take the largest or smallest of what counts: where one of two does not, it gives way to the other."""
+    wide = [None if mask is None else _with_cells(call, mask, place) for place, mask in enumerate(masks)]
+    result, counts = values[0], wide[0]
+    for place, (x, own) in enumerate(zip(values[1:], wide[1:], strict=True), 1):
+        if own is not None:
+            x = call.emit(Where(), own, x, result, part=f"in{place}")
+        if counts is not None:
+            result = call.emit(Where(), counts, result, x, part=f"first{place}")
+        is_last = place == len(values) - 1
+        if not is_last:
+            counts = None if own is None or counts is None else call.emit(Maximum(), counts, own, part=f"any{place}")
+        result = call.emit(module, result, x, part="" if is_last else f"of{place + 1}")
+    return result
+
+
+def _with_cells(call: LayerCall, mask: Value, place: int) -> Value:
+    """Give a mask (N, T) as (N, T, 1)."""
+    sizes = tuple(-1 if size is None else size for size in mask.shape[1:])
+    return call.emit(Reshape((*sizes, 1)), mask, part=f"mask{place}")
+
+
+@builds("Dot")
+def dot(call: LayerCall) -> Value:
+    """Rows of both inputs, whose axes are moved to the end, multiplied as queries and keys are."""
+    axes, normalize = call.axes("axes", None), call.boolean("normalize", False)
+    values = call.inputs()
+    if len(values) != 2:
+        raise ShapeError(f"takes two inputs, but has {len(values)}")
+    if len(axes) > 2 or any(len(value.shape) < 2 for value in values):
+        call.refuse("axes", "one axis of each of two inputs of rank 2 or more is expected")
+        call.stop()
+    rows, kept = [], []
+    for place, (value, axis) in enumerate(zip(values, (axes[0], axes[-1]), strict=True)):
+        (position,) = call.positions(value, [axis], "axes")
+        order = (*(other for other in range(len(value.shape)) if other != position), position)
+        moved = value if position == len(order) - 1 else call.emit(Permute(order), value, part=f"rows{place}")
+        if normalize:
+            moved = call.emit(UnitNorm(-1, LEAST_LENGTH[call.version >= (3,)]), moved, part=f"normalized{place}")
+        kept.append(moved.shape[1:-1])
+        if len(moved.shape) != 3:
+            joined = (-1, call.size(moved, len(moved.shape) - 1)) if len(moved.shape) > 3 else (1, -1)
+            moved = call.emit(Reshape(joined), moved, part=f"joined{place}")
+        rows.append(moved)
+    products = AttentionScores(scale=1.0)
+    if all(len(sizes) == 1 for sizes in kept):
+        return call.emit(products, *rows)
+    sizes = [-1 if size is None else size for size in (*kept[0], *kept[1])] or [1]
+    if sizes.count(-1) > 1:
+        call.obstacle("with several free sizes", "an output with more than one free size")
+        call.stop()
+    return call.emit(Reshape(sizes), call.emit(products, *rows, part="products"))
