@@ -19,7 +19,7 @@ def count(sizes: Shape) -> int | None:
     return math.prod(known) if len(known) == len(sizes) else None
 
 
-class _Reshaping(Module):
+class Reshaping(Module):
     """A module whose output has the elements of its input in the same order."""
 
     def compute(self, *inputs: Array, out: Array) -> None:
@@ -27,7 +27,7 @@ class _Reshaping(Module):
 
 
 @module
-class Flatten(_Reshaping):
+class Flatten(Reshaping):
     """(N, ...) to (N, product of the other sizes), as ``torch.nn.Flatten``; (N,) to (N, 1).
 
     Parameters
@@ -54,7 +54,7 @@ class Flatten(_Reshaping):
 
 
 @module
-class Reshape(_Reshaping):
+class Reshape(Reshaping):
     """(N, ...) to (N, *shape), the elements in the same order.
 
     Parameters

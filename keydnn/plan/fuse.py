@@ -26,7 +26,7 @@ from keydnn.modules.dropout import Dropout
 from keydnn.modules.merge import Add, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from keydnn.modules.rescale import Affine, Rescale
-from keydnn.modules.shape import Flatten, Reshape, ZeroPad1d, ZeroPad2d, ZeroPad3d
+from keydnn.modules.shape import Reshaping, ZeroPad1d, ZeroPad2d, ZeroPad3d
 from keydnn.modules.time import FoldTime, UnfoldTime
 
 CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
@@ -36,7 +36,7 @@ PADS = (*HALO_PADS, ZeroPad3d)
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, *BATCH_NORMS, Add, Subtract, Multiply, Maximum, Minimum)
 NORMS = (*BATCH_NORMS, Rescale, Affine)
-VIEWS = (Dropout, Flatten, FoldTime, Identity, Reshape, UnfoldTime)
+VIEWS = (Dropout, FoldTime, Identity, Reshaping, UnfoldTime)
 
 
 @dataclass(frozen=True, eq=False)

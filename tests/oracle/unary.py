@@ -53,8 +53,8 @@ RULES_BY_NAME = {
 def unary(module, x):
     with np.errstate(all="ignore"):
         found = RULES_BY_NAME[module.function](module, x)
-    if module.function in ("isnan", "isinf", "isfinite", "logical_not"):
-        return Bounded(found.value, np.where(x.error > 0, found.error, 0))  # nothing is rounded
+    if FUNCTIONS[module.function][1] == 0:  # nothing is rounded
+        return Bounded(found.value, np.where(x.error > 0, found.error, 0))
     return Bounded(found.value, np.where(np.isfinite(found.value), found.error, 0))
 
 

@@ -1,51 +1,20 @@
-"""Operations on tensors without a layer: keras.ops of Keras 3, TensorFlow's functions in tf-keras.
-
-Each case is a model with many outputs, one an operation.
-"""
+"""Operations on elements of tensors: keras.ops of Keras 3, TensorFlow's functions in tf-keras."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
 import pytest
 
 from keydnn.convert import BUILDERS, Options, convert
-from tests.parity.kerases import Case, check, keras, parameters, tensorflow
+from tests.parity import test_axes
+from tests.parity.kerases import Case, check, keras, parameters
+from tests.parity.operations import COLUMN, SHAPE, VECTOR, outputs_in, positive, share, whole
 
 pytestmark = pytest.mark.parity
 
 CASES: list[Case] = []
-SHAPE = (4, 5)
-VECTOR = np.array([-2, 0.5, 3, -1, 4], np.float32)
-COLUMN = np.array([[2], [-3], [0.5], [7]], np.float32)
-
-
-def normal(random, shape):
-    return random.standard_normal(shape)
-
-
-def positive(random, shape):
-    return random.uniform(0.2, 3, shape)
-
-
-def whole(random, shape):
-    return random.integers(-3, 4, shape)
-
-
-def share(random, shape):
-    return random.uniform(-0.9, 0.9, shape)
-
-
-def outputs(what, *shapes, keras3=None, keras2=None, both=None, **options):
-    """Add a case: functions of ``keras.ops`` or ``tensorflow`` and the inputs, which give lists of outputs."""
-    makers = {"keras3": keras3 or both, "keras2": keras2 or both}
-
-    def build(library, *inputs):
-        name = "keras3" if library is keras else "keras2"
-        return makers[name](library.ops if library is keras else tensorflow, *inputs)
-
-    kerases = tuple(name for name, make in makers.items() if make)
-    CASES.append(Case(what, shapes or (SHAPE,), build, kerases, **options))
-
+outputs = partial(outputs_in, CASES)
 
 # --- arithmetic: ops>Add, Subtract, Multiply, Divide, TrueDivide, DivideNoNan, FloorDivide, Mod, Power, Maximum, ... --
 
@@ -233,6 +202,6 @@ def test_operations_agree(case, name, source):
 def test_every_operation_is_compared_with_one_of_the_kerases():
     """Cases say no class names: the operations are those of the converted models."""
     options = Options(allow_non_linear_activation=True, channels_last=True)
-    models = [case.model(name) for case in CASES for name in case.kerases]
+    models = [case.model(name) for case in (*CASES, *test_axes.CASES) for name in case.kerases]
     found = {f"ops>{layer.class_name}" for model in models for layer in convert(model, options).layers}
     assert {name for name in BUILDERS if name.startswith("ops>")} <= found

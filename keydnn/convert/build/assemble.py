@@ -11,6 +11,7 @@ import numpy as np
 from keydnn.convert.build.call import Blocked, LayerCall, Value
 from keydnn.convert.build.inputs import input_dtype, input_shape, readers_of
 from keydnn.convert.build.registry import BUILDERS
+from keydnn.convert.build.sizes import of_sizes
 from keydnn.convert.build.unsupported import why
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
@@ -108,6 +109,10 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
         if not layer.calls:
             raise KerasFileError(f"{model.source}: layer {layer.name!r} ({layer.class_name}) is never called")
         reader = readers.setdefault(layer.name, WeightReader(layer, notes))
+        sizes = of_sizes(layer, layer.calls[number], values)
+        if sizes is not None:
+            values |= {TensorRef(layer.name, number, place): size for place, size in enumerate(sizes)}
+            continue
         call = LayerCall(layer, number, values, model, reader, notes, assembly)
         for place, value in enumerate(_build(call, layer, notes, model.source)):
             values[TensorRef(layer.name, number, place)] = value

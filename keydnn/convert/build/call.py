@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from keydnn.convert.build.weights import ALIASES, WeightReader
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, constants_in, refs_in, replace_refs
 from keydnn.errors import ShapeError
 from keydnn.graph import Origin
 from keydnn.modules.base import Array, Module, Shape, inverse, shape_text
@@ -39,6 +39,26 @@ class Value:
     dtype: str = "float32"
     mask: Value | None = None  # Keras' mask that goes with it: (N, T), 1 where a step counts and 0 where not
     folded: tuple[Value, Value] | None = None  # its steps as examples, if it was made of them, and a value of as many
+
+
+@dataclass(frozen=True)
+class Sizes(Value):
+    """Sizes of tensors as numbers, which are known while the graph is built and are no node of it.
+
+    ``content`` is an integer, None for a size that is free, or a list of them.
+    """
+
+    content: Any = None
+
+    @classmethod
+    def of(cls, content: Any) -> Sizes:
+        """Give sizes as a value."""
+        return cls("", (), content=content)
+
+    @property
+    def known(self) -> bool:
+        """Whether no size among them is free."""
+        return None not in (self.content if isinstance(self.content, list) else [self.content])
 
 
 class Sink(Protocol):
@@ -181,13 +201,18 @@ class LayerCall:
 
     def argument(self, name: str, place: int | None = None, default: Any = None) -> Any:
         """Give an argument of this call that is no tensor: by keyword, or by its place among the positional ones."""
-        value = self._taken(name, place, default)
+        value = replace_refs(self._taken(name, place, default), self._sizes)
         if any(True for _ in refs_in(value)):
             self.obstacle(
                 f"called with a tensor as {name}", f"called with a tensor as {name}, which must be a constant"
             )
             self.stop()
         return value
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """Give an option of an operation, which in tf-keras holds sizes of tensors where it comes as an argument."""
+        value = self.option(key)
+        return self.argument(key, None, default) if value is None else value
 
     def tensor(self, name: str, place: int | None = None) -> Value | None:
         """Give an argument of this call that is one tensor; a constant becomes a module, None stays None."""
@@ -203,21 +228,33 @@ class LayerCall:
         """Give an argument of this call that is one tensor or an array of numbers; None stays None."""
         return self._as_operand(name, self._taken(name, place, None))
 
+    def operands(self, name: str, place: int | None = None) -> list[Value | Array]:
+        """Give an argument of this call that is a list as :meth:`operand` gives each."""
+        given = self._taken(name, place, None)
+        items = given if isinstance(given, (list, tuple)) else [given]
+        return [operand for item in items if (operand := self._as_operand(name, item)) is not None]
+
     def _as_value(self, name: str, value: Any) -> Value | None:
         operand = self._as_operand(name, value)
         return self.constant(operand, name) if isinstance(operand, np.ndarray) else operand
 
     def _as_operand(self, name: str, value: Any) -> Value | Array | None:
+        if isinstance(value, TensorRef):
+            found = self._values.get(value)
+            if not isinstance(found, Sizes) or not found.known:
+                return self._known(value)
+            value = found.content
         if value is None:
             return None
-        if isinstance(value, TensorRef):
-            return self._known(value)
         try:
-            with np.errstate(over="ignore"):  # numbers beyond float32 are infinite in it
-                return np.asarray(value, np.float32)
-        except (TypeError, ValueError):
+            array = np.asarray(value)
+        except ValueError:  # rows of unequal length
+            array = np.empty(0, object)
+        if array.dtype.kind not in "biuf":
             self.obstacle(f"called with {name}={clip(repr(value), 60)}", f"{name} is neither a tensor nor a number")
             self.stop()
+        with np.errstate(over="ignore"):  # numbers beyond float32 are infinite in it
+            return array.astype(np.float32)
 
     def constant(self, array: Array, part: str) -> Value:
         """Emit numbers of the model itself: (*shape) becomes a value (1, *shape)."""
@@ -232,10 +269,18 @@ class LayerCall:
         value, self._args[place] = self._args[place], None
         return value
 
+    def _sizes(self, ref: TensorRef) -> Any:
+        """Give what sizes of tensors are, where a tensor is that; other tensors stay."""
+        value = self._values.get(ref)
+        return value.content if isinstance(value, Sizes) else ref
+
     def _known(self, ref: TensorRef) -> Value:
         value = self._values.get(ref)
         if value is None:
             raise Blocked
+        if isinstance(value, Sizes):
+            self.obstacle("of sizes of tensors", f"the sizes that {ref.layer!r} gives, as numbers of the graph")
+            self.stop()
         return value
 
     # --- masks --------------------------------------------------------------------------------------------------------
@@ -279,11 +324,10 @@ class LayerCall:
         self._refuse_unread()
         self._refuse_arguments()
         self._note_precision()
-        values = [self._values.get(ref) for ref in refs_in(self._args)]
-        known = [value for value in values if value is not None]
-        if self._refused or len(known) != len(values):
+        refs = list(refs_in(self._args))
+        if self._refused or any(self._values.get(ref) is None for ref in refs):
             raise Blocked
-        return [self._of_dtype(value, place, dtypes or ("float32",)) for place, value in enumerate(known)]
+        return [self._of_dtype(value, place, dtypes or ("float32",)) for place, value in enumerate(map(self._known, refs))]
 
     def _of_dtype(self, value: Value, place: int, dtypes: Sequence[str]) -> Value:
         """Give an input in a dtype that the layer takes: integers become float32 where they must."""

@@ -41,11 +41,11 @@ def _renamed(layer: Layer, notes: Notes) -> Layer:
 
 
 def _options(call: Call, signature: Signature) -> dict[str, Json]:
-    """Give the keyword arguments that hold no tensor, by Keras 3's names."""
+    """Give the keyword arguments that hold no tensor, by Keras 3's names; None says nothing."""
     return {
         signature.options.get(key, key): value
         for key, value in call.kwargs.items()
-        if key not in signature.tensors and key not in IGNORED and not any(True for _ in refs_in(value))
+        if value is not None and key not in (*signature.tensors, *IGNORED) and not any(True for _ in refs_in(value))
     }
 
 

@@ -158,7 +158,7 @@ def has_keys(value: Any) -> bool:
     return isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and any(map(has_keys, value)))
 
 
-def replace_refs(value: Any, replace: Callable[[TensorRef], TensorRef]) -> Any:
+def replace_refs(value: Any, replace: Callable[[TensorRef], Any]) -> Any:
     """Give an argument with every tensor replaced."""
     if isinstance(value, TensorRef):
         return replace(value)
