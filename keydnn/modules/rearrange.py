@@ -152,41 +152,6 @@ class Tile(Module):
 
 
 @module
-class RepeatInterleave(Module):
-    """Every cell of an axis several times in a row, as ``torch.repeat_interleave``.
-
-    Parameters
-    ----------
-    repeats
-        How often.
-    dim
-        The axis.
-
-    Keras source: ``keras.ops.repeat``.
-    """
-
-    repeats: int
-    dim: int
-
-    def __post_init__(self) -> None:
-        self.set(repeats=integer("repeats", self.repeats), dim=integer("dim", self.dim))
-        super().__post_init__()
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (x,) = shapes
-        if self.dim >= len(x):
-            raise ShapeError(f"{self} takes an input that has an axis {self.dim}, got {shape_text(x)}")
-        size = x[self.dim]
-        return (*x[: self.dim], None if size is None else size * self.repeats, *x[self.dim + 1 :])
-
-    def compute(self, *inputs: Array, out: Array) -> None:
-        np.copyto(out, np.repeat(inputs[0], self.repeats, self.dim))
-
-    def permuted(self, permutation: Permutation) -> Module:
-        return dataclasses.replace(self, dim=permutation.index(self.dim))
-
-
-@module
 class Roll(Module):
     """Cells moved along axes, and round, as ``torch.roll``.
 

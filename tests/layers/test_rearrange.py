@@ -1,4 +1,4 @@
-"""Squeeze, Unsqueeze, Expand, Tile, RepeatInterleave, Roll, DepthToSpace, SpaceToDepth: moves of memory."""
+"""Squeeze, Unsqueeze, Expand, Tile, Roll, DepthToSpace, SpaceToDepth: moves of memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules import (
     DepthToSpace,
     Expand,
-    RepeatInterleave,
     Roll,
     Scalar,
     SpaceToDepth,
@@ -33,7 +32,6 @@ X = np.arange(2 * 3 * 1 * 4, dtype=np.float32).reshape(2, 3, 1, 4)
         pytest.param(Unsqueeze((5, 1)), X[:, None, ..., None], id="unsqueeze-two"),
         pytest.param(Expand((3, 5, 4)), np.repeat(X, 5, 2), id="expand"),
         pytest.param(Tile((2, 3, 1)), np.tile(X, (1, 2, 3, 1)), id="tile"),
-        pytest.param(RepeatInterleave(3, 1), np.repeat(X, 3, 1), id="repeat"),
         pytest.param(Roll(1, 3), np.roll(X, 1, 3), id="roll"),
         pytest.param(Roll((5, -1), (1, 3)), np.roll(X, (5, -1), (1, 3)), id="roll-two"),
     ],
@@ -57,7 +55,6 @@ def test_depth_to_space_orders_cells_as_tensorflow_and_space_to_depth_undoes_it(
         pytest.param(Squeeze(1), (None, None, 3), (None, 3), id="squeeze"),
         pytest.param(Unsqueeze(2), (None, None, 3), (None, None, 1, 3), id="unsqueeze"),
         pytest.param(Tile((2, 3)), (None, None, 3), (None, None, 9), id="tile"),
-        pytest.param(RepeatInterleave(2, 1), (None, None, 3), (None, None, 3), id="repeat"),
         pytest.param(DepthToSpace(2), (None, None, 3, 8), (None, None, 6, 2), id="depth-to-space"),
         pytest.param(SpaceToDepth(2), (None, None, 6, 2), (None, None, 3, 8), id="space-to-depth"),
         pytest.param(Expand((4, 3)), (None, None, 3), (None, 4, 3), id="expand"),
@@ -67,7 +64,7 @@ def test_free_sizes(module, shape, wanted):
     assert module.output_shape(shape) == wanted
 
 
-@pytest.mark.parametrize("module", [Tile((2, 1, 3)), RepeatInterleave(2, 3), Roll((1, 2), (1, 3)), Expand((3, 2, 4))])
+@pytest.mark.parametrize("module", [Tile((2, 1, 3)), Roll((1, 2), (1, 3)), Expand((3, 2, 4))])
 def test_permuted_modules(module):
     assert_permuted(module, (0, 3, 1, 2), X)
 
@@ -91,8 +88,6 @@ def test_in_a_plan_axes_of_size_1_cost_nothing():
         pytest.param(lambda: Unsqueeze(()), "dim", id="unsqueeze-nothing"),
         pytest.param(lambda: Expand(3), "shape", id="expand-a-number"),
         pytest.param(lambda: Tile((0,)), "dims", id="tile-0"),
-        pytest.param(lambda: RepeatInterleave(0, 1), "repeats", id="repeat-0"),
-        pytest.param(lambda: RepeatInterleave(2, 0), "dim", id="repeat-batch"),
         pytest.param(lambda: Roll((1, 2), 1), "shifts", id="roll-lengths"),
         pytest.param(lambda: Roll(1, 0), "dims", id="roll-batch"),
         pytest.param(lambda: DepthToSpace(0), "block_size", id="block-size"),
@@ -112,7 +107,6 @@ def test_bad_parameters_are_refused_by_name(make, words):
         pytest.param(Expand((4,)), (2, 3), id="expand-other-size"),
         pytest.param(Expand((4,)), (2, 1, 1), id="expand-other-rank"),
         pytest.param(Tile((2,)), (2, 1, 1), id="tile-other-rank"),
-        pytest.param(RepeatInterleave(2, 2), (2, 3), id="repeat-beyond"),
         pytest.param(Roll(1, 2), (2, 3), id="roll-beyond"),
         pytest.param(DepthToSpace(2), (1, 2, 2, 6), id="depth-not-a-multiple"),
         pytest.param(SpaceToDepth(2), (1, 2, 3, 6), id="space-not-a-multiple"),

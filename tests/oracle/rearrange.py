@@ -27,7 +27,6 @@ RULES = {
     "Unsqueeze": selected(lambda module, x: np.expand_dims(x, module.dim)),
     "Expand": selected(lambda module, x: np.broadcast_to(x, (len(x), *module.shape))),
     "Tile": selected(lambda module, x: np.tile(x, (1, *module.dims))),
-    "RepeatInterleave": selected(lambda module, x: np.repeat(x, module.repeats, module.dim)),
     "Roll": selected(lambda module, x: np.roll(x, module.shifts, module.dims)),
     "DepthToSpace": selected(_depth_to_space),
     "SpaceToDepth": selected(_space_to_depth),

@@ -242,7 +242,7 @@ class LayerCall:
         if isinstance(value, TensorRef):
             found = self._values.get(value)
             if not isinstance(found, Sizes) or not found.known:
-                return self._known(value)
+                return self._of_dtype(self._known(value), name, ("float32",))
             value = found.content
         if value is None:
             return None

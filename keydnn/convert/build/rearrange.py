@@ -13,14 +13,13 @@ from keydnn.modules.merge import Add, Concatenate
 from keydnn.modules.rearrange import (
     DepthToSpace,
     Expand,
-    RepeatInterleave,
     Roll,
     SpaceToDepth,
     Squeeze,
     Tile,
     Unsqueeze,
 )
-from keydnn.modules.shape import Permute, Reshape
+from keydnn.modules.shape import Permute, RepeatInterleave, Reshape
 from keydnn.strict_json import clip
 
 
