@@ -9,7 +9,6 @@ import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Permutation, Shape, choice, integer, module, number, shape_text
@@ -215,36 +214,3 @@ class Pad(Module):
 
     def permuted(self, permutation: Permutation) -> Module:
         return dataclasses.replace(self, padding=tuple(self.padding[axis - 1] for axis in permutation[1:]))
-
-
-@module
-class OneHot(Module):
-    """1 at the place that each cell names along a new axis, 0 elsewhere; nothing but 0 for places that are not there.
-
-    Parameters
-    ----------
-    num_classes
-        Size of the new axis.
-    dim
-        Where it is, counted in the output.
-
-    Keras source: ``keras.ops.one_hot``.
-    """
-
-    num_classes: int
-    dim: int
-
-    def __post_init__(self) -> None:
-        self.set(num_classes=integer("num_classes", self.num_classes), dim=integer("dim", self.dim))
-        super().__post_init__()
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (x,) = shapes
-        if self.dim > len(x):
-            raise ShapeError(f"{self} takes an input of rank {self.dim} or more, got {shape_text(x)}")
-        return (*x[: self.dim], self.num_classes, *x[self.dim :])
-
-    def compute(self, *inputs: Array, out: Array) -> None:
-        places: npt.NDArray[np.float32] = np.trunc(np.expand_dims(inputs[0], self.dim))
-        after = (1,) * (out.ndim - 1 - self.dim)
-        np.copyto(out, places == np.arange(self.num_classes, dtype=np.float32).reshape(-1, *after))

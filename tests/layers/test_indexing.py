@@ -1,4 +1,4 @@
-"""Slice, IndexSelect, Gather, Pad, OneHot: moves of memory."""
+"""Slice, IndexSelect, Gather, Pad: moves of memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules import Gather, IndexSelect, OneHot, Pad, Slice
+from keydnn.modules import Gather, IndexSelect, Pad, Slice
 from tests.properties import assert_permuted
 
 X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -31,8 +31,6 @@ ALL = (None, None, None)
         pytest.param(
             Pad(((3, 0), (0, 4)), "symmetric"), np.pad(X, ((0, 0), (3, 0), (0, 4)), "symmetric"), id="symmetric"
         ),
-        pytest.param(OneHot(5, 3), np.eye(24)[X.astype(int)][..., :5], id="one-hot"),
-        pytest.param(OneHot(5, 1), np.moveaxis(np.eye(24)[X.astype(int)][..., :5], -1, 1), id="one-hot-in-front"),
     ],
 )
 def test_they_move_memory_as_numpy_does(module, wanted):
@@ -67,10 +65,6 @@ def test_places_that_are_not_there_are_refused(place):
         Gather(1)(X, np.full((2, 1, 4), place))
 
 
-def test_one_hot_gives_nothing_for_places_that_are_not_there():
-    np.testing.assert_array_equal(OneHot(2, 1)([1.0, 2.0, -1.0, np.nan, np.inf]), [[0, 1], *[[0, 0]] * 4])
-
-
 def test_free_sizes():
     assert Slice((ALL, (1, 3, None))).output_shape((None, None, None)) == (None, None, None)
     assert Slice(((None, None, -1), (1, 3, None))).output_shape((None, 4, 5)) == (None, 4, 2)
@@ -101,7 +95,6 @@ def test_permuted_gather():
         pytest.param(lambda: Pad((1, 2)), "padding", id="pad-numbers"),
         pytest.param(lambda: Pad(((-1, 0),)), "padding", id="pad-negative"),
         pytest.param(lambda: Pad(((1, 0),), "edge"), "mode", id="pad-mode"),
-        pytest.param(lambda: OneHot(0, 1), "num_classes", id="one-hot-0"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(make, words):
@@ -120,7 +113,6 @@ def test_bad_parameters_are_refused_by_name(make, words):
         pytest.param(Pad(((3, 0),), "reflect"), [(2, 3)], "more cells of axis 1", id="reflect-too-many"),
         pytest.param(Pad(((4, 0),), "symmetric"), [(2, 3)], "more cells of axis 1", id="symmetric-too-many"),
         pytest.param(Pad(((4, 0),)), [(2, 3, 4)], "rank 2", id="pad-other-rank"),
-        pytest.param(OneHot(3, 3), [(2, 3)], "rank 3", id="one-hot-axis-beyond"),
     ],
 )
 def test_wrong_inputs_are_refused(module, shapes, words):

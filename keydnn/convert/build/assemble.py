@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keydnn.convert.build.call import Blocked, LayerCall, Value
+from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.inputs import input_dtype, input_shape, readers_of
+from keydnn.convert.build.options import Blocked
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.build.sizes import of_sizes
 from keydnn.convert.build.unsupported import why

@@ -13,10 +13,11 @@ from keydnn.convert.build.operands import axes_of, axis_of
 from keydnn.convert.build.registry import builds
 from keydnn.modules.arithmetic import Where
 from keydnn.modules.base import Shape, shape_text
+from keydnn.modules.category import OneHot
 from keydnn.modules.embedding import Embedding
-from keydnn.modules.indexing import Gather, IndexSelect, OneHot, Pad, Slice
+from keydnn.modules.indexing import Gather, IndexSelect, Pad, Slice
 from keydnn.modules.rearrange import Squeeze, Unsqueeze
-from keydnn.modules.shape import Reshape
+from keydnn.modules.shape import Permute, Reshape
 from keydnn.modules.unary import FullLike
 from keydnn.strict_json import clip
 
@@ -201,14 +202,20 @@ def _pairs(call: LayerCall, width: Any, shape: Shape) -> list[tuple[int, int]]:
 
 @builds("ops>OneHot")
 def one_hot(call: LayerCall) -> Value:
-    """1 and 0 along a new axis."""
+    """1 and 0 along a new axis; nothing but 0 for what is no class."""
     classes, axis = call.integer("num_classes"), call.option("axis", -1)
     call.require("sparse", False)
     call.require("on_value", None, 1, 1.0)
     call.require("off_value", None, 0, 0.0)
     call.ignore("dtype")
     x = call.input()
-    return call.emit(OneHot(classes, axis_of(call, axis, len(x.shape) + 1)), x)
+    rank = len(x.shape) + 1
+    axis = axis_of(call, axis, rank)
+    if axis == rank - 1:
+        return call.emit(OneHot(classes), x)
+    order = list(range(rank - 1))
+    order.insert(axis, rank - 1)
+    return call.emit(Permute(tuple(order)), call.emit(OneHot(classes), x, part="classes_last"))
 
 
 @builds("ops>Tril", "ops>Triu")
