@@ -26,6 +26,7 @@ from keydnn.modules import (
     MaxPool2d,
     Multiply,
     ReLU,
+    ScaledDotProductAttention,
     SiLU,
     Upsample1d,
     Upsample2d,
@@ -109,6 +110,15 @@ def _copies():
     return make.graph("one", "two")
 
 
+def _attention():
+    """A kernel of a module's own, which makes as many parts of its work as there are threads."""
+    make = Seeded(x=(37, 2 * B))
+    for name in "qkv":
+        make(name, Linear(2 * B, 2 * B), "x")
+    make("y", ScaledDotProductAttention(2, is_causal=True), "q", "k", "v")
+    return make.graph("y")
+
+
 # name: (graph, options), label of an operation that must be there.  Options: whether Winograd takes what it can.
 CASES = {
     "direct-bands": (_fed((B, 23, 19), Conv2d(B, B, 3, padding="same"), SiLU()), "direct convolution"),
@@ -144,6 +154,7 @@ CASES = {
     "winograd-residual": ((_residual, {"winograd": True}), ""),
     "linear": (_fed((3 * B + 1,), Linear(3 * B + 1, 9 * B + 2), SiLU()), "dense"),
     "linear-of-rows": (_fed((13, B + 1), Linear(B + 1, 3 * B + 2), ReLU()), "dense"),
+    "attention": ((_attention, {}), "dense"),
     "max-pool": (_one((2 * B, 9, 8), MaxPool2d(3, 2, padding="same")), "pooling"),
     "mean-pool": (_one((2 * B, 9, 8), AvgPool2d(3, 1, padding=1, count_include_pad=True)), "pooling"),
     "mean-pool-edges": (

@@ -84,6 +84,9 @@ def multi_head_attention(call: LayerCall) -> Sequence[Value]:
     arguments = _arguments(call, options)
     masking = _hiding(call, arguments, options, (3, 7), call.boolean("softmax_robust_masking", False))
     q, k, v = arguments.q, arguments.k, arguments.v
+    if len({len(x.shape) for x in (q, k, v)}) > 1:
+        shapes = ", ".join(shape_text(x.shape) for x in (q, k, v))
+        raise ShapeError(f"takes query, key and value of one rank, got {shapes}")
     axes = _axes(call, axes, len(q.shape))
     others = [axis for axis in range(1, len(q.shape) - 1) if axis not in axes]
     if len(q.shape) > 3 and (masking.mask or masking.is_causal or masking.window or arguments.scores):
