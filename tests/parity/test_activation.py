@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.parity import cases
 from tests.parity.cases import COVERED, RANKED, leaky
 from tests.parity.kerases import Case, adding_to, check, parameters
 
+tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.parity
 
 CASES: list[Case] = []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 
 import pytest
 
 from tests.parity import cases
 from tests.parity.cases import RANKED
-from tests.parity.kerases import Case, check, parameters
+from tests.parity.kerases import KERASES, Case, adding_to, check, parameters
 
+tf = pytest.importorskip("tensorflow")
+spectral_normalization = importlib.import_module("tf_keras.src.layers.normalization.spectral_normalization")
 pytestmark = pytest.mark.parity
 
 CASES: list[Case] = []
@@ -76,6 +79,49 @@ for rank, shape in RANKED.items():
         one(f"rank-{rank}-axis-{axis}", "UnitNormalization", shape, axis=axis)
 one("axes-2-1", "UnitNormalization", (4, 3, 5), axis=[2, 1])
 one("axes-1-3", "UnitNormalization", (4, 3, 5), axis=[1, 3])
+
+
+case = adding_to(CASES)
+
+
+class LegacyTensorFlow:
+    """TensorFlow whose ``tf.keras`` is tf-keras: its SpectralNormalization takes InputSpec from there."""
+
+    keras = KERASES["keras2"]
+
+    def __getattr__(self, name):
+        return getattr(tf, name)
+
+
+spectral_normalization.tf = LegacyTensorFlow()
+
+
+@case((5,))
+def spectral_dense(library, x):
+    return library.layers.SpectralNormalization(library.layers.Dense(4, activation="relu"))(x)
+
+
+@case((5, 6, 3))
+def spectral_conv2d(library, x):
+    layers = library.layers
+    return layers.Dense(2)(layers.SpectralNormalization(layers.Conv2D(4, 3, padding="same"), power_iterations=2)(x))
+
+
+@case((5, 3))
+def spectral_steps(library, x):
+    layers = library.layers
+    return layers.TimeDistributed(layers.SpectralNormalization(layers.Dense(4)))(x)
+
+
+@case((5,), draw=lambda random, shape: random.integers(0, 9, shape))
+def spectral_embedding(library, x):
+    return library.layers.SpectralNormalization(library.layers.Embedding(9, 4))(x)
+
+
+@case((5,))
+def spectral_shared(library, x):
+    shared = library.layers.SpectralNormalization(library.layers.Dense(5, use_bias=False))
+    return shared(shared(x))
 
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))

@@ -84,6 +84,14 @@ def _time_distributed(writer: _Writer, layer: Layer) -> list[Layer]:
     return [fold, *writer.plain(inside), last]
 
 
+def _spectral(writer: _Writer, layer: Layer) -> list[Layer]:
+    """Give the layer inside: training has divided its kernel by the norm, and stored it so."""
+    part = writer.part(layer, "layer")
+    writer.rewrite(layer, f"{part.class_name} alone, whose kernel is stored as training has normalized it")
+    weights = tuple(tensor for tensor in part.weights if tensor.role != "vector_u")
+    return writer.plain(dataclasses.replace(part, name=layer.name, calls=layer.calls, weights=weights))
+
+
 def _bidirectional(writer: _Writer, layer: Layer) -> list[Layer]:
     """Apply both layers, the second one's outputs turned round, and merge."""
     forward, backward = writer.part(layer, "layer"), writer.part(layer, "backward_layer")
@@ -240,6 +248,7 @@ def _outputs(layer: Layer) -> int:
 
 
 WRITERS: Mapping[str, Callable[[_Writer, Layer], list[Layer]]] = {
+    "SpectralNormalization": _spectral,
     "TimeDistributed": _time_distributed,
     "Bidirectional": _bidirectional,
     "RNN": _rnn,
