@@ -104,7 +104,7 @@ def run(
     seconds = time.perf_counter() - start
     results = list(found) if isinstance(found, list) else [found]
     files = Names()
-    for end, result in zip(loaded.graph.outputs, results, strict=True):
+    for end, result in zip(loaded.graph.results, results, strict=True):
         array = np.asarray(result)
         print(f"{end.name}: {array.dtype} {array.shape}")
         if output is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Array, Module, Shape, shape_text
+from keydnn.modules.base import Array, Module, Shape, shape_text, sized
 from keydnn.modules.typed import DTYPES, AnyArray, as_dtype
 
 
@@ -81,6 +81,9 @@ class Graph:
     ----------
     inputs, nodes, outputs
         As the classes above say; every node stands after the nodes it reads.
+    states
+        Names of the last inputs and the last outputs: what such an output gives is the input of its name at the next
+        call, and zeros at the first.  Their shapes have no free sizes.
 
     Attributes
     ----------
@@ -97,9 +100,11 @@ class Graph:
         A module does not take the shape or the dtype it is given.
     """
 
-    def __init__(self, inputs: Sequence[Input], nodes: Sequence[Node], outputs: Sequence[Output]) -> None:
-        self.inputs, self.nodes, self.outputs = tuple(inputs), tuple(nodes), tuple(outputs)
-        if not self.inputs or not self.outputs:
+    def __init__(
+        self, inputs: Sequence[Input], nodes: Sequence[Node], outputs: Sequence[Output], states: Sequence[str] = ()
+    ) -> None:
+        self.inputs, self.nodes, self.outputs, self.states = tuple(inputs), tuple(nodes), tuple(outputs), tuple(states)
+        if not self.given or not self.results:
             raise ParameterError("a graph needs at least one input and one output")
         if len({output.name for output in self.outputs}) != len(self.outputs):
             raise ParameterError("two outputs have the same name")
@@ -127,7 +132,47 @@ class Graph:
         for output in self.outputs:
             if output.value not in self.shapes:
                 raise ParameterError(f"output {output.name!r} gives {output.value!r}, which no node computes")
+        self._check_states()
         self._last_use = self._find_last_uses()
+
+    def _check_states(self) -> None:
+        """Raise ParameterError unless the states are the last inputs and outputs, of the same fixed shapes."""
+        if not self.states:
+            return
+        inputs, outputs = self.inputs[len(self.given) :], self.outputs[len(self.results) :]
+        if [given.name for given in inputs] != [*self.states] or [output.name for output in outputs] != [*self.states]:
+            names = ", ".join(self.states)
+            raise ParameterError(f"the states {names} are not the names of the last inputs and outputs")
+        for given, output in zip(inputs, outputs, strict=True):
+            shapes = given.shape, self.shapes[output.value]
+            if not given.shape or None in given.shape or shapes[0] != shapes[1]:
+                found = " in and ".join(map(shape_text, shapes))
+                raise ParameterError(f"the state {given.name!r} must have one fixed shape, not {found} out")
+            if (given.dtype, self.dtypes[output.value]) != ("float32", "float32"):
+                raise ParameterError(f"the state {given.name!r} must be float32")
+        if len({given.shape[:1] for given in self.inputs}) != 1:
+            raise ParameterError("inputs and states must be of the same fixed number of examples")
+
+    @property
+    def given(self) -> tuple[Input, ...]:
+        """The inputs that a caller gives: all but the states."""
+        return self.inputs[: max(0, len(self.inputs) - len(self.states))]
+
+    @property
+    def results(self) -> tuple[Output, ...]:
+        """The outputs that a caller gets: all but the states."""
+        return self.outputs[: max(0, len(self.outputs) - len(self.states))]
+
+    def zero_states(self) -> list[Array]:
+        """Give the states before the first call; ShapeError if there is no memory for them."""
+        try:
+            return [np.zeros(sized(self, given.shape), np.float32) for given in self.inputs[len(self.given) :]]
+        except MemoryError:
+            raise ShapeError(f"no memory for the states {', '.join(self.states)}") from None
+
+    def __str__(self) -> str:
+        """Say what it is, in messages."""
+        return f"a graph of {len(self.nodes)} nodes"
 
     def _add(self, name: str, shape: Shape, dtype: str) -> None:
         if name in self.shapes:
@@ -155,13 +200,20 @@ class Graph:
         """Give a graph in which modules, named as ``modules`` names them, are replaced wherever they are used."""
         by_id = {id(module): replacements.get(name, module) for name, module in self.modules()}
         nodes = [Node(n.name, by_id[id(n.module)], n.inputs, n.origin) for n in self.nodes]
-        return Graph(self.inputs, nodes, self.outputs)
+        return Graph(self.inputs, nodes, self.outputs, self.states)
 
     def check_count(self, count: int) -> None:
-        """Raise ShapeError, naming the inputs, unless there are as many arrays as inputs."""
-        if count != len(self.inputs):
-            names = ", ".join(given.name for given in self.inputs)
-            raise ShapeError(f"the model has {len(self.inputs)} input(s) ({names}), but {count} array(s) were given")
+        """Raise ShapeError, naming the inputs, unless there are as many arrays as inputs that a caller gives."""
+        if count != len(self.given):
+            names = ", ".join(given.name for given in self.given)
+            raise ShapeError(f"the model has {len(self.given)} input(s) ({names}), but {count} array(s) were given")
+
+    def complete(self, arrays: Sequence[npt.ArrayLike]) -> list[npt.ArrayLike]:
+        """Give one array an input; states that are not among the arrays are zeros."""
+        if self.states and len(arrays) == len(self.inputs):
+            return list(arrays)
+        self.check_count(len(arrays))
+        return [*arrays, *self.zero_states()]
 
     def check(self, name: str, array: npt.NDArray[np.generic], wanted: Shape) -> None:
         """Raise ShapeError, naming the input, unless an array fits the shape wanted."""
@@ -176,7 +228,8 @@ class Graph:
         Parameters
         ----------
         arrays
-            One array an input, in order; converted to the input's dtype and C order once, if they are not.
+            One array an input, in order, the states with them or not (then they are zeros); converted to the input's
+            dtype and C order once, if they are not.
         on_node
             Called after each node with the node, its inputs and its output; it must not write into them.
 
@@ -189,9 +242,8 @@ class Graph:
         ShapeError
             An array of the wrong rank or size, or with values of another type, named by its input.
         """
-        self.check_count(len(arrays))
         values: dict[str, Any] = {}
-        for given, array in zip(self.inputs, arrays, strict=True):
+        for given, array in zip(self.inputs, self.complete(arrays), strict=True):
             values[given.name] = as_dtype(given.dtype, f"input {given.name!r}", array)
             self.check(given.name, values[given.name], given.shape)
         for node, finished in zip(self.nodes, self._last_use, strict=True):

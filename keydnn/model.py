@@ -49,6 +49,7 @@ class Model:
     def __init__(self, graph: Graph, *, name: str = "model", source: Mapping[str, Any] | None = None) -> None:
         self.graph, self.name, self.source = graph, name, source
         self._program: Stages | None = None
+        self._states: list[AnyArray] = []  # zeros, until the first call
 
     # --- prediction ---------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ class Model:
             order is used as it is, other numbers are converted once.  Text may be ``str`` or UTF-8 ``bytes``, in
             arrays or lists.
         batch_size
-            Examples computed at once.
+            Examples computed at once.  A model with states takes as many as they are for, in one go.
 
         Returns
         -------
@@ -82,7 +83,7 @@ class Model:
             raise ParameterError(f"batch_size must be an integer >= 1, got {batch_size!r}")
         arrays = self._ordered(x)
         count = len(arrays[0])
-        if count <= batch_size:
+        if count <= batch_size or self.graph.states:
             return self._shape_result(self._compute(arrays), x)
         parts = [
             self._compute([array[start : start + batch_size] for array in arrays])
@@ -90,7 +91,20 @@ class Model:
         ]
         return self._shape_result([_joined(part) for part in zip(*parts, strict=True)], x)
 
+    def reset_states(self) -> None:
+        """Begin anew: what stateful layers keep from one call to the next becomes zeros."""
+        self._states = []
+
     def _compute(self, arrays: list[AnyArray]) -> list[AnyArray]:
+        """Compute the results, and keep the states."""
+        if not self.graph.states:
+            return self._run(arrays)
+        states = self._states or self.graph.zero_states()
+        outputs, count = self._run([*arrays, *states]), len(self.graph.results)
+        self._states = [array.copy() for array in outputs[count:]]
+        return outputs[:count]
+
+    def _run(self, arrays: list[AnyArray]) -> list[AnyArray]:
         """Run the plan; it is made at the first call, and anew for other weights."""
         if not all(array.size for array in arrays):
             return self.graph.forward(arrays)  # nothing to compute: no plan is made for it
@@ -101,7 +115,7 @@ class Model:
 
     def _ordered(self, x: Arrays) -> list[AnyArray]:
         """Give one checked array an input, of its dtype, all of the same batch size."""
-        names = [given.name for given in self.graph.inputs]
+        names = [given.name for given in self.graph.given]
         if isinstance(x, Mapping):
             if set(x) != set(names):
                 raise ShapeError(f"the inputs are named {', '.join(names)}; got {', '.join(map(str, x)) or 'none'}")
@@ -112,7 +126,7 @@ class Model:
             given = [x]  # type: ignore[list-item]  # one input: whatever NumPy can make an array of
         self.graph.check_count(len(given))
         arrays = []
-        for wanted, value in zip(self.graph.inputs, given, strict=True):
+        for wanted, value in zip(self.graph.given, given, strict=True):
             array = as_dtype(wanted.dtype, f"input {wanted.name!r}", value)
             self.graph.check(wanted.name, array, wanted.shape)
             arrays.append(array)
@@ -126,7 +140,7 @@ class Model:
         if len(outputs) == 1:
             return outputs[0]
         if isinstance(x, Mapping):
-            return {end.name: array for end, array in zip(self.graph.outputs, outputs, strict=True)}
+            return {end.name: array for end, array in zip(self.graph.results, outputs, strict=True)}
         return outputs
 
     # --- weights ------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from keydnn.plan.stages import Stages
 from keydnn.report.plan import Row, plan_rows
 from keydnn.report.tables import Align, layer_of, short, table_text
 
+MAX_RANK = 32  # what every NumPy allows
 BUSY = 1.3  # several threads do at least this many times what one does, unless others want the cores
 
 
@@ -158,9 +159,8 @@ def measure_plan(graph: Graph, arrays: Sequence[npt.ArrayLike], repeat: int = 20
     repeat
         Number of runs, after some that are not counted.
     """
-    graph.check_count(len(arrays))
     given = []
-    for wanted, value in zip(graph.inputs, arrays, strict=True):
+    for wanted, value in zip(graph.inputs, graph.complete(arrays), strict=True):
         array = as_dtype(wanted.dtype, f"input {wanted.name!r}", value)
         given.append(array)
         graph.check(wanted.name, array, wanted.shape)
@@ -219,14 +219,18 @@ def plan_latency_table(title: str, latency: PlanLatency, peak: Peak | None = Non
     return table_text(title, columns, rows, "\n".join(lines))
 
 
-def random_inputs(graph: Graph, free_size: int = 32) -> list[AnyArray]:
-    """Give one seeded random example an input, with ``free_size`` where a size other than the batch is free.
+def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32) -> list[AnyArray]:
+    """Give seeded random examples, all alike, with ``free_size`` where a size other than the batch is free.
 
-    Inputs that modules read which do not take any numbers, ids and words, hold what these take.
+    A batch that the model fixes has the size that it says.  Inputs that modules read which do not take any numbers, ids
+    and words, hold what these take.
     """
     generator = np.random.default_rng(0)
-    sizes = input_sizes(graph, 1, free_size)
-    return [_example(graph, given, generator, shape) for given, shape in zip(graph.inputs, sizes, strict=True)]
+    sizes = input_sizes(graph, batch, free_size)
+    return [
+        _example(graph, given, generator, (1, *shape[1:])).repeat(shape[0], axis=0)
+        for given, shape in zip(graph.given, sizes, strict=False)
+    ]
 
 
 def _example(graph: Graph, given: Input, generator: np.random.Generator, shape: tuple[int, ...]) -> AnyArray:
@@ -242,5 +246,6 @@ def _example(graph: Graph, given: Input, generator: np.random.Generator, shape: 
 
 
 def input_sizes(graph: Graph, batch: int, free_size: int = 32) -> list[tuple[int, ...]]:
-    """Give the sizes of the inputs for a batch, with ``free_size`` where another size is free."""
-    return [(batch, *(free_size if size is None else size for size in given.shape[1:])) for given in graph.inputs]
+    """Give the sizes of the inputs for a batch, unless they fix one, with ``free_size`` where another size is free."""
+    free = (batch, *[free_size] * MAX_RANK)
+    return [tuple(size or other for size, other in zip(given.shape, free, strict=False)) for given in graph.inputs]

@@ -51,8 +51,8 @@ def warm_up(model: Model, batch_size: int = 1) -> Warmup:
     batch_size
         Examples computed at once: small work runs on one thread, for which kernels are compiled separately.
     """
-    arrays = [example.repeat(batch_size, axis=0) for example in random_inputs(model.graph)]
+    arrays = random_inputs(model.graph, batch_size)
     before, start = dict(READY), time.perf_counter()
-    model(arrays)
+    (Model(model.graph) if model.graph.states else model)(arrays)  # states stay as they are
     seconds = time.perf_counter() - start
     return Warmup(seconds, {name: new for name, new in READY.items() if name not in before}, cache_folder())

@@ -7,7 +7,6 @@ Inputs are seeded random numbers.
 from __future__ import annotations
 
 import fire
-import numpy as np
 
 from keydnn import from_keras, set_num_threads
 from keydnn.peak import measure_peak
@@ -28,7 +27,7 @@ def main(source: str, batch: int = 1, repeat: int = 50, threads: int | None = No
     if threads is not None:
         set_num_threads(threads)
     model = from_keras(str(source), strict=False)
-    inputs = [np.repeat(array, batch, axis=0) for array in random_inputs(model.graph)]
+    inputs = random_inputs(model.graph, batch)
     title = f"{source}, batch {batch}, threads {get_num_threads()}"
     if modules:
         print(latency_table(f"{title}, module by module", measure(model.graph, inputs, repeat)))

@@ -46,7 +46,8 @@ class Structure:
 
 def read_structure(root: Spot) -> Structure:
     """Check everything of a document but the tensors' bytes."""
-    keys = root.members("format", "inputs", "nodes", "outputs", "weights", "sha256", optional=("source", "sidecar"))
+    required = ("format", "inputs", "nodes", "outputs", "weights", "sha256")
+    keys = root.members(*required, optional=("states", "source", "sidecar"))
     if metadata_digest(root.value) != keys["sha256"].digest():
         keys["sha256"].fail("is not the SHA-256 of the document's metadata")
     source: Mapping[str, JSON] | None = None
@@ -63,7 +64,10 @@ def read_structure(root: Spot) -> Structure:
     for spot in keys["outputs"].items():
         output = spot.members("name", "value")
         outputs.append(Output(output["name"].text(), output["value"].text()))
-    graph = make_graph(root, inputs, calls, outputs)
+    states = [spot.text() for spot in keys["states"].items()] if "states" in keys else []
+    if "states" in keys and not states:
+        keys["states"].fail("is empty; where there are no states it must be absent")
+    graph = make_graph(root, inputs, calls, outputs, states)
     owners = dict(graph.modules())
     shapes: dict[str, tuple[int, ...]] = {}
     for name, module in owners.items():
@@ -139,10 +143,12 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
-def make_graph(root: Spot, inputs: Sequence[Input], calls: Sequence[Node], outputs: Sequence[Output]) -> Graph:
+def make_graph(
+    root: Spot, inputs: Sequence[Input], calls: Sequence[Node], outputs: Sequence[Output], states: Sequence[str] = ()
+) -> Graph:
     """Make a graph of what a stranger wrote; every error becomes a CheckpointError."""
     try:
-        return Graph(inputs, calls, outputs)
+        return Graph(inputs, calls, outputs, states)
     except Exception as error:  # as in construct
         text = str(error) if isinstance(error, KeyDNNError) else repr(error)
         raise Spot(root.file, "nodes", None).error(text) from error

@@ -55,6 +55,8 @@ def describe(
         "nodes": _describe_nodes(file, graph),
         "outputs": [{"name": output.name, "value": output.value} for output in graph.outputs],
     }
+    if graph.states:
+        document["states"] = list(graph.states)
     if source is not None:
         document["source"] = source
     if sidecar is not None:

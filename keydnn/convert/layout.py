@@ -60,7 +60,7 @@ class _Pass:
             Output(output.name, self._write(self._values[output.value], f"{self._values[output.value].base}.output"))
             for output in self._graph.outputs
         ]
-        return _without_dead_nodes(Graph(self._graph.inputs, self._nodes, outputs))
+        return _without_dead_nodes(Graph(self._graph.inputs, self._nodes, outputs, self._graph.states))
 
     @staticmethod
     def _plain(name: str, rank: int) -> _Deferred:
@@ -116,4 +116,4 @@ def _without_dead_nodes(graph: Graph) -> Graph:
         if node.name in needed:
             needed.update(node.inputs)
             kept.append(node)
-    return Graph(graph.inputs, kept[::-1], graph.outputs)
+    return Graph(graph.inputs, kept[::-1], graph.outputs, graph.states)

@@ -32,8 +32,8 @@ def report_data(conversion: Conversion, graph: Graph) -> dict[str, Any]:
         "source": conversion.source,
         "model": conversion.name,
         "keras_version": conversion.keras_version,
-        "inputs": [{"name": given.name, "shape": list(given.shape), "dtype": given.dtype} for given in graph.inputs],
-        "outputs": [{"name": out.name, "shape": list(graph.shapes[out.value])} for out in graph.outputs],
+        "inputs": [{"name": given.name, "shape": list(given.shape), "dtype": given.dtype} for given in graph.given],
+        "outputs": [{"name": out.name, "shape": list(graph.shapes[out.value])} for out in graph.results],
         "nodes": nodes,
         "rewrites": [{"layer": r.layer, "class": r.class_name, "what": r.what} for r in conversion.rewrites],
     }

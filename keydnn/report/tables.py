@@ -80,7 +80,7 @@ def kind_of(given: Input) -> str:
 def graph_rows(graph: Graph) -> Iterable[tuple[str, str, str, str]]:
     """Give name, module, output shape and parameters of everything in a graph."""
     for given in graph.inputs:
-        yield given.name, kind_of(given), shape_text(given.shape), ""
+        yield given.name, "state" if given.name in graph.states else kind_of(given), shape_text(given.shape), ""
     counted: set[int] = set()
     for node in graph.nodes:
         count = "shared" if id(node.module) in counted else f"{parameter_count(node.module):,}"
@@ -91,7 +91,7 @@ def graph_rows(graph: Graph) -> Iterable[tuple[str, str, str, str]]:
 def graph_table(title: str, graph: Graph) -> str:
     """Give the summary of a graph."""
     total = sum(parameter_count(module) for _, module in graph.modules())
-    outputs = ", ".join(f"{output.name} {shape_text(graph.shapes[output.value])}" for output in graph.outputs)
+    outputs = ", ".join(f"{output.name} {shape_text(graph.shapes[output.value])}" for output in graph.results)
     columns: list[tuple[str, Align]] = [
         ("name", "left"), ("module", "left"), ("output shape", "left"), ("parameters", "right"),
     ]  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from keydnn.checkpoint import document
 from keydnn.graph import Graph, Input, Node, Origin, Output
 from keydnn.modules import (
+    Add,
     Constant,
     Conv2d,
     ConvTranspose2d,
@@ -84,7 +85,14 @@ def words():
     return Graph([Input("text", (None, 3), "string"), Input("id", (None, 3), "int64")], nodes, [Output("y", "y")])
 
 
-GRAPHS = {graph.__name__: graph for graph in (tiny, chain, shared, several, untouched, words)}
+def stateful():
+    """A value that is kept from call to call."""
+    nodes = [Node("sum", Add(), ("x", "s")), Node("y", ReLU(), ("sum",))]
+    given = [Input("x", (2, 3)), Input("s", (2, 3))]
+    return Graph(given, nodes, [Output("y", "y"), Output("s", "sum")], ["s"])
+
+
+GRAPHS = {graph.__name__: graph for graph in (tiny, chain, shared, several, untouched, words, stateful)}
 SOURCE = {
     "file": "m.h5",
     "keras_version": "2.15.0",
@@ -103,7 +111,7 @@ def same(one, other):
              first.setdefault(id(n.module), index), {k: (v.shape, v.tobytes()) for k, v in n.module.tensors().items()})
             for index, n in enumerate(graph.nodes)
         ]  # fmt: skip
-        return graph.inputs, nodes, graph.outputs, graph.shapes
+        return graph.inputs, nodes, graph.outputs, graph.shapes, graph.states
 
     return form(one) == form(other)
 

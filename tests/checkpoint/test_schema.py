@@ -70,6 +70,8 @@ BROKEN = {
     "short-digest": put("weights", "a.bias", "sha256", value="00"),
     "no-data": drop("weights", "a.bias", "data"),
     "data-no-base64": put("weights", "a.bias", "data", value="?"),
+    "no-states": put("states", value=[]),
+    "state-number": put("states", value=[1]),
     "sidecar-and-data": put("sidecar", value={"file": "m.safetensors", "sha256": "0" * 64}),
     "sidecar-elsewhere": put("sidecar", value={"file": "../m.safetensors", "sha256": "0" * 64}),
 }

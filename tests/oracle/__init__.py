@@ -26,11 +26,11 @@ for _file in sorted(found.name for found in pkgutil.iter_modules(__path__)):
 
 
 def evaluate(graph, inputs):
-    """Give the outputs of a KeyDNN graph as Bounded, in order."""
-    values = {
-        given.name: exact(array) if given.dtype == "float32" else of_any_type(array)
-        for given, array in zip(graph.inputs, inputs, strict=True)
-    }
+    """Give the outputs of a KeyDNN graph as Bounded, in order; inputs may be Bounded, and states left out."""
+    values = {}
+    for given, array in zip(graph.inputs, graph.complete(inputs), strict=True):
+        made = exact if given.dtype == "float32" else of_any_type
+        values[given.name] = array if isinstance(array, Bounded) else made(array)
     for node in graph.nodes:
         rule = RULES[type(node.module).__name__]
         with np.errstate(over="ignore", under="ignore"):

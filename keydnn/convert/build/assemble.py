@@ -31,6 +31,8 @@ class Assembly:
         self.nodes: list[Node] = []
         self.shapes: dict[str, Shape] = {}
         self.layout_nodes: set[str] = set()  # Permutes that the layout pass may move
+        self.states: dict[str, Input] = {}
+        self.kept: dict[str, str] = {}  # the value that a state is at the next call
         self._names = Names([*layer_names, *input_names])
         self._reserved = set(layer_names) - set(input_names)
         self._by_origin: dict[Origin, list[Node]] = {}
@@ -51,6 +53,17 @@ class Assembly:
         if layout:
             self.layout_nodes.add(name)
         return Value(name, shape, dtype=dtype)
+
+    def state(self, name: str, shape: Shape) -> Value:
+        """Add a value that is kept from one call of the model to the next."""
+        name = self._names.new(name)
+        self.states[name] = Input(name, shape)
+        self.shapes[name] = shape
+        return Value(name, shape)
+
+    def keep(self, state: Value, value: Value) -> None:
+        """Say what a state is at the next call."""
+        self.kept[state.name] = value.name
 
 
 def _same(node: Node, module: Module) -> bool:
@@ -99,9 +112,10 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
     values: dict[TensorRef, Value | None] = {}
     readers: dict[str, WeightReader] = {}
     layers_reading = readers_of(model)
+    fixed = any(layer.config.get("stateful") is True for layer in model.layers)
     for layer, number in _in_order(model):
         if layer.class_name == "InputLayer" and not layer.calls:
-            shape, dtype = input_shape(layer, model.source), input_dtype(layer, layers_reading)
+            shape, dtype = input_shape(layer, model.source, fixed), input_dtype(layer, layers_reading)
             value = Value(named.get(layer.name, layer.name), shape, dtype=dtype)
             inputs[layer.name] = Input(value.name, shape, dtype)
             assembly.shapes[value.name] = value.shape
@@ -134,7 +148,9 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
             )
         outputs.append(Output(name, end.name))
     try:
-        graph = Graph([inputs[ref.layer] for ref in model.inputs], assembly.nodes, outputs)
+        outputs += [Output(name, value) for name, value in assembly.kept.items()]
+        given = [inputs[ref.layer] for ref in model.inputs]
+        graph = Graph([*given, *assembly.states.values()], assembly.nodes, outputs, [*assembly.states])
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{model.source}: {error}") from None
     return Assembled(graph, assembly.nodes, assembly.shapes, assembly.layout_nodes)

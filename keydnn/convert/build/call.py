@@ -60,6 +60,12 @@ class Sink(Protocol):
     def emit(self, name: str, module: Module, inputs: Sequence[Value], origin: Origin, *, layout: bool) -> Value:
         """Add a node; ``layout`` marks a Permute that the layout pass may move."""
 
+    def state(self, name: str, shape: Shape) -> Value:
+        """Add a value that is kept from one call of the model to the next."""
+
+    def keep(self, state: Value, value: Value) -> None:
+        """Say what a state is at the next call."""
+
 
 class LayerCall(LayerOptions):
     """One call of one layer.
@@ -80,7 +86,7 @@ class LayerCall(LayerOptions):
         sink: Sink,
     ) -> None:
         super().__init__(layer, notes)
-        self.version, self._model = model.version, model
+        self.version, self._model, self.is_only = model.version, model, len(layer.calls) == 1
         self._number, self._values = number, values
         self._weights, self._sink = weights, sink
         call = layer.calls[number]
@@ -311,6 +317,14 @@ class LayerCall(LayerOptions):
     def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
         """Add a module to the graph; all but a layer's last one name the part they are."""
         return self._sink.emit(self._node_name(part), module, inputs, self._origin, layout=False)
+
+    def state(self, name: str, shape: Shape) -> Value:
+        """Add a value that is kept from one call of the model to the next (see ``states.py``)."""
+        return self._sink.state(self._node_name(name), shape)
+
+    def keep(self, state: Value, value: Value) -> None:
+        """Say what a state is at the model's next call."""
+        self._sink.keep(state, value)
 
     def identity(self, value: Value) -> Value:
         """Say that the layer does nothing."""

@@ -25,14 +25,14 @@ def readers_of(model: KerasModel) -> Readers:
     return readers
 
 
-def input_shape(layer: Layer, source: str) -> Shape:
-    """Give the shape of an InputLayer, with a free batch."""
+def input_shape(layer: Layer, source: str, fixed: bool) -> Shape:
+    """Give the shape of an InputLayer; its batch is free unless stateful layers fix it."""
     config = layer.config
     shape: Json = config.get("batch_shape") or config.get("batch_input_shape")
     fits = isinstance(shape, list) and 1 <= len(shape) <= MAX_RANK
     if not fits or not all(size is None or (type(size) is int and size > 0) for size in shape):
         raise KerasFileError(f"{source}: the input {layer.name!r} has no usable shape: {shape!r}")
-    return (None, *shape[1:])
+    return (shape[0] if fixed else None, *shape[1:])
 
 
 def input_dtype(layer: Layer, readers: Readers) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from keydnn.convert.build.activation import function_of
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
+from keydnn.convert.build.states import States
 from keydnn.errors import ShapeError
 from keydnn.modules.activation import Elementwise, Identity
 from keydnn.modules.base import Array, shape_text
@@ -58,7 +59,7 @@ def _options(call: LayerCall) -> dict[str, Any]:
     """Read the options that all classes have."""
     call.ignore(*WITHOUT_EFFECT)
     call.require("time_major", False)
-    call.require("stateful", False)
+    call.boolean("stateful", False)  # see States
     return {
         "hidden_size": call.integer("units"),
         "return_sequences": call.boolean("return_sequences", False),
@@ -98,29 +99,27 @@ def _function(call: LayerCall, key: str, default: str) -> Function:
 def _emit(call: LayerCall, kind: type[Recurrent], options: dict[str, Any], order: Sequence[int] = ()) -> list[Value]:
     """Take mask, inputs and weights, and emit the layer; its outputs are the sequence (or last step) and the states."""
     mask = call.mask()
-    states = call.tensors("initial_state")
+    given = call.tensors("initial_state")
     x, *more = call.inputs()
-    states = [*more, *states]
-    count = kind.state_count
+    count, gives_states = kind.state_count, options["return_state"]
     if len(x.shape) != 3:
         raise ShapeError(f"takes sequences (N, T, features), got {shape_text(x.shape)}")
-    if len(states) not in (0, count):
-        call.obstacle(f"with {len(states)} initial states", f"{len(states)} initial states, where {count} are expected")
-        call.stop()
+    states = States(call, x, [*more, *given], "hc"[:count], (options["hidden_size"],))
     if mask is not None and call.class_name.startswith("CuDNN"):
         call.obstacle("with a mask", "a mask, which cuDNN does not know")
         call.stop()
-    options |= {"input_size": call.size(x, 2), "has_mask": mask is not None, "has_state": bool(states)}
-    shell = kind(**options)
+    options |= {"input_size": call.size(x, 2), "has_mask": mask is not None, "has_state": bool(states.first)}
+    shell = kind(**options | {"return_state": gives_states or states.kept})
     module = shell.with_tensors(_weights(call, shell, order or range(kind.gates)))
-    inputs = [x, *([mask] if mask else []), *states]
+    inputs = [x, *([mask] if mask else []), *states.first]
     passed = mask if shell.return_sequences else None
     if not shell.return_state:
         return [dataclasses.replace(call.emit(module, *inputs), mask=passed)]
     whole = call.emit(module, *inputs, part="whole")
     steps = Steps(0, -count) if shell.return_sequences else Steps(0)
     parts = [call.emit(Steps(place - count), whole, part=name) for place, name in zip(range(count), "hc", strict=False)]
-    return [dataclasses.replace(call.emit(steps, whole), mask=passed), *parts]
+    states.keep(parts)
+    return [dataclasses.replace(call.emit(steps, whole), mask=passed), *(parts if gives_states else [])]
 
 
 def _weights(call: LayerCall, module: Recurrent, order: Sequence[int]) -> dict[str, Array]:

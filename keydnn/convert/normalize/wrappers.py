@@ -77,6 +77,8 @@ def _time_distributed(writer: _Writer, layer: Layer) -> list[Layer]:
     if not part.package and part.inner is None and part.class_name in writer.notes.stepwise:
         writer.rewrite(layer, f"{part.class_name} alone, which does the same to every step")
         return [dataclasses.replace(part, name=layer.name, calls=layer.calls)]
+    if _is_stateful(part):
+        _refuse(writer, layer, "of a stateful layer", "a stateful layer, which would go on from step to step")
     writer.rewrite(layer, f"written out: every step an example of its own for {part.class_name}")
     fold = writer.before(layer, "fold", layer.calls)
     inside = writer.inside(layer, part, [Call((TensorRef(fold.name, number),)) for number in range(len(layer.calls))])
@@ -203,6 +205,12 @@ def _model(writer: _Writer, layer: Layer) -> list[Layer]:
 
 def _renamed(names: Mapping[TensorRef, TensorRef], ref: TensorRef) -> TensorRef:
     return names.get(ref, ref)
+
+
+def _is_stateful(layer: Layer) -> bool:
+    """Tell whether a layer, or one inside of it, keeps its state from call to call."""
+    inside = [*layer.parts.values(), *(layer.inner.layers if layer.inner is not None else ())]
+    return layer.config.get("stateful") is True or any(map(_is_stateful, inside))
 
 
 def _refuse(writer: _Writer, layer: Layer, what: str, found: str) -> None:
