@@ -16,16 +16,20 @@ from keydnn.commandline import execute
 from keydnn.convert.read import archive
 from keydnn.errors import CheckpointError, KerasFileError, KerasInteropError
 from keydnn.modules import (
+    Concatenate,
     Count,
     Embedding,
     Flatten,
     HashedCross,
+    Identity,
     IntegerLookup,
     InverseIntegerLookup,
     InverseStringLookup,
     Linear,
     Multiply,
+    Permute,
     ReLU,
+    Reshape,
     StringLookup,
     TextVectorization,
     ToFloat,
@@ -96,6 +100,26 @@ def test_modules_refuse_other_dtypes():
             Graph([Input("x", (None, 3), dtype)], [Node("n", module, ("x",))], [Output("y", "n")])
     with pytest.raises(ParameterError, match="dtype of input 'x' must be one of"):
         Graph([Input("x", (None,), "float16")], [], [Output("y", "x")])
+
+
+def test_text_is_moved_as_numbers_are():
+    nodes = [
+        Node("flat", Flatten(), ("x",)),
+        Node("same", Identity(), ("flat",)),
+        Node("twice", Concatenate(1), ("same", "flat")),
+        Node("square", Reshape((2, -1)), ("twice",)),
+        Node("turned", Permute((0, 2, 1)), ("square",)),
+        Node("ids", StringLookup(WORDS), ("turned",)),
+    ]
+    outputs = [Output("text", "turned"), Output("ids", "ids")]
+    model = Model(Graph([Input("x", (None, 3, 1), "string")], nodes, outputs))
+    text, ids = model([[["a"], ["b"], ["zz"]]])
+    np.testing.assert_array_equal(text, [[["a", "a"], ["b", "b"], ["zz", "zz"]]])
+    np.testing.assert_array_equal(ids, [[[1, 1], [2, 2], [0, 0]]])
+    assert Flatten()([[1, 2]]).dtype == np.float32
+    with pytest.raises(ShapeError, match="takes float32, got string"):
+        Graph([Input("x", (None, 3)), Input("y", (None, 3), "string")], [Node("n", Concatenate(1), ("x", "y"))],
+              [Output("n", "n")])  # fmt: skip
 
 
 def test_the_plan_stands_between_lookups():

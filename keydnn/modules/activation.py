@@ -52,6 +52,8 @@ def not_negative(name: str, value: object) -> float:
 class Identity(Elementwise):
     """The input, unchanged.  Keras source: ``keras.activations.linear``, ``keras.layers.Identity``."""
 
+    moves = True
+
     def launches_only(self, *shapes: Shape) -> bool:
         return False
 

@@ -48,6 +48,7 @@ class Module:
     """
 
     arity: ClassVar[int | None] = 1  # how many inputs; None: two or more
+    moves: ClassVar[bool] = False  # whether it only moves elements, so that it can move text, too
 
     def set(self, **values: Any) -> None:
         """Store canonical values; for use in ``__post_init__`` of the frozen dataclasses only."""
@@ -102,6 +103,8 @@ class Module:
 
     def output_dtype(self, *dtypes: str) -> str:
         """Give the output's dtype for the inputs'; ShapeError if they do not fit.  All but a few take float32 only."""
+        if self.moves and set(dtypes) == {"string"}:
+            return "string"
         wrong = next((dtype for dtype in dtypes if dtype != "float32"), None)
         if wrong is not None:
             raise ShapeError(f"{self} takes float32, got {wrong}")
@@ -151,10 +154,11 @@ class Module:
         MissingWeightsError
             The module was built without weights.
         """
-        arrays = [as_float32(x) for x in inputs]
+        arrays: list[Any] = [x if self.moves and _is_text(x) else as_float32(x) for x in inputs]
         self.check_arity(len(arrays))
         self.require_tensors()
-        out = self._allocate(self.output_shape(*(a.shape for a in arrays)))
+        text = any(map(_is_text, arrays))
+        out: Array = self._allocate(self.output_shape(*(a.shape for a in arrays)), np.object_ if text else np.float32)
         self.check_values(*arrays)
         self.compute(*arrays, out=out)
         return out
@@ -168,12 +172,17 @@ class Module:
         if (self.arity is None and count < 2) or self.arity not in (None, count):
             raise ShapeError(f"{self} takes {self.arity or 'two or more'} inputs, got {count}")
 
-    def _allocate(self, shape: Shape) -> Array:
+    def _allocate(self, shape: Shape, dtype: type[np.generic]) -> Any:
         sizes = sized(self, shape)
         try:
-            return np.empty(sizes, np.float32)
+            return np.empty(sizes, dtype)
         except MemoryError:
             raise ShapeError(f"{self}: no memory for its output of shape {shape_text(shape)}") from None
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a value is text as graphs have it."""
+    return isinstance(value, np.ndarray) and value.dtype == np.object_
 
 
 def as_float32(value: npt.ArrayLike) -> Array:

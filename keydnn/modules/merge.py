@@ -112,6 +112,7 @@ class Concatenate(Module):
     """
 
     arity = None
+    moves = True
     dim: int
 
     def __post_init__(self) -> None:

@@ -22,6 +22,8 @@ def count(sizes: Shape) -> int | None:
 class Reshaping(Module):
     """A module whose output has the elements of its input in the same order."""
 
+    moves = True
+
     def compute(self, *inputs: Array, out: Array) -> None:
         np.copyto(out, inputs[0].reshape(out.shape))
 
@@ -100,6 +102,7 @@ class Permute(Module):
     Keras source: ``keras.layers.Permute``, whose ``dims`` lack the leading 0.
     """
 
+    moves = True
     dims: Any
 
     def __post_init__(self) -> None:

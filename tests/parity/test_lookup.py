@@ -146,6 +146,27 @@ def test_a_lookup_beside_an_embedding_of_the_same_integers(name):
         check(case, name, source)
 
 
+def test_operations_on_the_integers_of_a_lookup():
+    """They compute in float32, the lookup does not."""
+
+    def build(library, x):
+        ids = library.layers.IntegerLookup(vocabulary=NUMBERS)(x)
+        return [ids, x != 0, x + 1, library.ops.where(x > 2, ids, x), library.ops.cast(x, "float32") * 0.5]
+
+    check(Case("operations", ((3,),), build, dtypes=("int64",)), "keras3", "live")
+
+
+@pytest.mark.parametrize("source", ["h5", "keras", "live"])
+@pytest.mark.parametrize("name", ["keras3", "keras2"])
+def test_text_is_reshaped(name, source):
+    def build(library, x):
+        layers = library.layers
+        pair = layers.Reshape((2, 1))(layers.Concatenate()([x, x]))
+        return layers.StringLookup(vocabulary=WORDS)(layers.Flatten()(layers.Permute((2, 1))(pair)))
+
+    check(Case("reshaped", ((1,),), build, **TEXT), name, source)
+
+
 def structured(library, age, kind, code, weight):
     """The model of Keras' tutorial on structured data: every feature its own way into one table."""
     layers = library.layers

@@ -89,6 +89,7 @@ class LayerCall(LayerOptions):
         self.version, self._model, self.is_only = model.version, model, len(layer.calls) == 1
         self._number, self._values = number, values
         self._weights, self._sink = weights, sink
+        self._floats: dict[str, Value] = {}
         call = layer.calls[number]
         self._args, self._kwargs = list(call.args), dict(call.kwargs)  # what has not been read yet
 
@@ -137,7 +138,7 @@ class LayerCall(LayerOptions):
         if isinstance(value, TensorRef):
             found = self._values.get(value)
             if not isinstance(found, Sizes) or not found.known:
-                return self._of_dtype(self._known(value), f"{name}.float", ("float32",))
+                return self._known(value)
             value = found.content
         if value is None:
             return None
@@ -208,38 +209,19 @@ class LayerCall(LayerOptions):
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
-    def inputs(self, *dtypes: str) -> list[Value]:
-        """Check what has not been read, and give the values this call reads; options come before inputs.
-
-        Parameters
-        ----------
-        dtypes
-            Those that the layer takes; none: float32 only.
-        """
+    def inputs(self) -> list[Value]:
+        """Check what has not been read, and give the values this call reads; options come before inputs."""
         self.refuse_unread()
         self._refuse_arguments()
         self.note_precision()
         refs = list(refs_in(self._args))
         if self._refused or any(self._values.get(ref) is None for ref in refs):
             raise Blocked
-        return [
-            self._of_dtype(value, f"float{place or ''}", dtypes or ("float32",))
-            for place, value in enumerate(map(self._known, refs))
-        ]
+        return [self._known(ref) for ref in refs]
 
-    def _of_dtype(self, value: Value, part: str, dtypes: Sequence[str]) -> Value:
-        """Give an input in a dtype that the layer takes: integers become float32 where they must."""
-        if value.dtype in dtypes:
-            return value
-        if value.dtype == "int64" and "float32" in dtypes:
-            return self.emit(ToFloat(), value, part=part)
-        found = f"reading {value.dtype} from {value.name!r}"
-        self.obstacle(found, f"{found}, where {' or '.join(dtypes)} is read")
-        self.stop()
-
-    def input(self, rank: int | None = None, dtypes: Sequence[str] = ()) -> Value:
-        """Give the only value this call reads, of a rank if one is named (``dtypes`` as of :meth:`inputs`)."""
-        values = self.inputs(*dtypes)
+    def input(self, rank: int | None = None) -> Value:
+        """Give the only value this call reads, of a rank if one is named."""
+        values = self.inputs()
         if len(values) != 1:
             raise ShapeError(f"takes one input, but has {len(values)}")
         (value,) = values
@@ -316,7 +298,31 @@ class LayerCall(LayerOptions):
 
     def emit(self, module: Module, *inputs: Value, part: str = "") -> Value:
         """Add a module to the graph; all but a layer's last one name the part they are."""
-        return self._sink.emit(self._node_name(part), module, inputs, self._origin, layout=False)
+        return self._emit(module, inputs, part, layout=False)
+
+    def _emit(self, module: Module, inputs: Sequence[Value], part: str, *, layout: bool) -> Value:
+        inputs = self._in_dtypes_of(module, inputs)
+        return self._sink.emit(self._node_name(part), module, inputs, self._origin, layout=layout)
+
+    def _in_dtypes_of(self, module: Module, inputs: Sequence[Value]) -> Sequence[Value]:
+        """Give inputs in dtypes that a module takes: integers become float32 where they must, text is refused."""
+        try:
+            module.output_dtype(*(value.dtype for value in inputs))
+        except ShapeError:
+            if any(value.dtype == "int64" for value in inputs):
+                return self._in_dtypes_of(module, [self._as_float(value) for value in inputs])
+            found = f"reading {' and '.join(f'{value.dtype} from {value.name!r}' for value in inputs)}"
+            self.obstacle(found, f"{found}: no layer for values of this type")
+            self.stop()
+        return inputs
+
+    def _as_float(self, value: Value) -> Value:
+        """Give integers as float32, converted once for a call."""
+        if value.dtype != "int64":
+            return value
+        if value.name not in self._floats:
+            self._floats[value.name] = self.emit(ToFloat(), value, part=f"float{len(self._floats) or ''}")
+        return self._floats[value.name]
 
     def state(self, name: str, shape: Shape) -> Value:
         """Add a value that is kept from one call of the model to the next (see ``states.py``)."""
@@ -399,8 +405,7 @@ class LayerCall(LayerOptions):
 
     def permute(self, value: Value, order: tuple[int, ...], part: str) -> Value:
         """Emit a Permute that the layout pass may move, or drop against its inverse."""
-        module = Permute(order)
-        return self._sink.emit(self._node_name(part), module, [value], self._origin, layout=True)
+        return self._emit(Permute(order), [value], part, layout=True)
 
 
 def _to_front(rank: int, axis: int) -> tuple[int, ...]:

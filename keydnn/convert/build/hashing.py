@@ -16,7 +16,7 @@ def hashing(call: LayerCall) -> Value:
     mode = output_mode(call, "int", "one_hot", "multi_hot", "count")
     bins = call.integer("num_bins")
     mask_value, salt = call.option("mask_value"), call.option("salt")
-    x = call.input(dtypes=("int64", "string", "float32"))
+    x = call.input()
     ids = call.emit(Hash(bins, mask_value, salt), x, part="" if mode == "int" else "ids")
     return encoded(call, ids, mode, bins)
 
@@ -26,7 +26,7 @@ def hashed_crossing(call: LayerCall) -> Value:
     """Of two or more inputs (N,) or (N, 1)."""
     mode = output_mode(call, "int", "one_hot")
     bins = call.integer("num_bins")
-    inputs = call.inputs("int64", "string", "float32")
+    inputs = call.inputs()
     for value in inputs:
         if len(value.shape) > 2 or value.shape[1:] not in ((), (1,)):
             raise ShapeError(f"takes inputs (N,) or (N, 1), got {shape_text(value.shape)}")

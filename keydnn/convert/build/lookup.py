@@ -55,7 +55,7 @@ def _lookup(call: LayerCall, kind: type, oov: Any) -> Value:
             call.refuse("oov_token", "a token is expected where ids become tokens")
         x = call.input()
         return call.emit(inverse(tokens, oov_token, mask_token, first + count), x)
-    x = call.input(dtypes=("string",) if kind is str else ("int64", "float32"))
+    x = call.input()
     mask_index = 0 if mode == "int" else classes  # an id without a class is left out
     module: Module = (
         StringLookup(tokens, count, mask_token, mask_index, first, salt)

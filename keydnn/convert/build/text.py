@@ -24,7 +24,7 @@ def text_vectorization(call: LayerCall) -> Value:
     first = 1 if mode == "int" else 0
     tokens = vocabulary_of(call, str, [*[""] * first, "[UNK]"])
     classes = depth(call, 1 + len(tokens))
-    x = call.input(dtypes=("string",))
+    x = call.input()
     padding = 0 if mode == "int" else classes
     module = TextVectorization(tokens, standardize, split, ngrams, length, padding, first)
     ids = call.emit(module, x, part="" if mode == "int" else "ids")
