@@ -128,6 +128,23 @@ def test_the_list_of_layers_until_keras_2_13_counts_those_with_weights_twice(tmp
     assert_gives_the_answer(files.write_archive(tmp_path / "m.keras", members))
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_groups_of_the_weights_may_be_labelled_and_then_their_labels_count(tmp_path, members, swapped):
+    """Keras 3 writes the layer's name into ``vars``."""
+    buffer = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(buffer, "a") as file:
+        for group, name in zip(("dense", "dense_1"), ("alpha", "zeta") if swapped else ("zeta", "alpha"), strict=True):
+            file[f"layers/{group}/vars"].attrs["name"] = name
+    path = files.write_archive(tmp_path / "m.keras", {**members, "model.weights.h5": buffer.getvalue()})
+    if not swapped:
+        assert_gives_the_answer(path)
+        return
+    with pytest.raises(KerasFileError, match="layers/dense is of 'alpha', but by its place of 'zeta'"):
+        from_keras(path)
+    (tmp_path / "w.weights.h5").write_bytes(buffer.getvalue())
+    assert_gives_the_answer(tmp_path / "w.weights.h5", architecture=json.dumps(CONFIG))
+
+
 # --- weights only -----------------------------------------------------------------------------------------------------
 
 

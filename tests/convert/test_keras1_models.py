@@ -42,6 +42,7 @@ MODES = {
     "max": np.maximum(A, B),
     "concat": np.concatenate([A, B], -1),
     "dot": (A * B).sum(-1, keepdims=True),
+    "cos": ((A * B).sum(-1) / np.sqrt((A * A).sum(-1) * (B * B).sum(-1))).reshape(2, 1, 1),
 }
 
 
@@ -66,7 +67,7 @@ def merge(mode, **options):
 needs_dot = pytest.mark.skipif("Dot" not in BUILDERS, reason="waits for Dot")
 
 
-@pytest.mark.parametrize("mode", [pytest.param(m, marks=needs_dot if m == "dot" else ()) for m in MODES])
+@pytest.mark.parametrize("mode", [pytest.param(m, marks=needs_dot if m in ("dot", "cos") else ()) for m in MODES])
 def test_merge_in_a_functional_model(tmp_path, mode):
     layers = [given("a", 3), given("b", 3), {**merge(mode), "inbound_nodes": [[["a", 0, 0], ["b", 0, 0]]]}]
     config = functional(layers, [["a", 0, 0], ["b", 0, 0]], [["merge_1", 0, 0]])
@@ -88,7 +89,6 @@ def test_the_axes_of_a_dot_product_in_all_spellings(tmp_path, axes):
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        pytest.param({"mode": "cos"}, "a mode without successor", id="cos"),
         pytest.param(
             {"mode": "4wEAAA==", "mode_type": "lambda"}, "Python code in the file, which is never run", id="code"
         ),

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 
 from keydnn.convert.normalize.notes import Notes
-from keydnn.convert.read.record import KerasModel, Layer
+from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef
 from keydnn.strict_json import Json, clip
 
 CLASSES = {
@@ -52,6 +52,7 @@ ORDERINGS = {"th": "channels_first", "tf": "channels_last", "default": "channels
 MERGES = {
     "ave": "Average",
     "concat": "Concatenate",
+    "cos": "Dot",
     "dot": "Dot",
     "max": "Maximum",
     "mul": "Multiply",
@@ -71,7 +72,7 @@ def modernize(model: KerasModel, notes: Notes) -> KerasModel:
             return _merge(layer, notes)
         return layer if model.version >= (2,) else _renamed(layer)
 
-    return each_layer(model, changed)
+    return each_layer(_with_shapes_of_cosines(model), changed)
 
 
 def each_layer(model: KerasModel, changed: Callable[[Layer], Layer]) -> KerasModel:
@@ -115,7 +116,7 @@ def _merge(layer: Layer, notes: Notes) -> Layer:
     is_raw = isinstance(mode, str) and layer.config.get("mode_type", "raw") == "raw"
     class_name = MERGES.get(str(mode)) if is_raw else None
     if class_name is None:
-        why = "a mode without successor" if mode == "cos" else "Python code in the file, which is never run"
+        why = "Python code in the file, which is never run"
         message = f"Unsupported Keras layer: Merge with mode={clip(repr(mode), 60)}"
         notes.obstacle(layer.name, "Merge", message, why)
         class_name = "Add"  # so that what lies behind is looked at too
@@ -125,7 +126,25 @@ def _merge(layer: Layer, notes: Notes) -> Layer:
     if class_name == "Dot":
         axes = layer.config.get("dot_axes", -1)
         config["axes"] = [_only(axis) for axis in axes] if isinstance(axes, list) else axes
+        config["normalize"] = mode == "cos"
     return dataclasses.replace(layer, class_name=class_name, config=config)
+
+
+def _with_shapes_of_cosines(model: KerasModel) -> KerasModel:
+    """Put a Reshape behind every ``Merge(mode="cos")``, which gave (N, 1, 1) for two inputs (N, size)."""
+    layers: list[Layer] = []
+    for layer in model.layers:
+        if layer.inner is not None:
+            layers.append(dataclasses.replace(layer, inner=_with_shapes_of_cosines(layer.inner)))
+        elif layer.class_name == "Merge" and layer.config.get("mode") == "cos" and not layer.package:
+            cosine = f"{layer.name}.cosine"
+            layers.append(dataclasses.replace(layer, name=cosine, part_of=(layer.name, layer.class_name)))
+            calls = tuple(Call((TensorRef(cosine, number),)) for number in range(len(layer.calls)))
+            config: dict[str, Json] = {"name": layer.name, "target_shape": [1, 1]}
+            layers.append(dataclasses.replace(layer, class_name="Reshape", config=config, calls=calls))
+        else:
+            layers.append(layer)
+    return dataclasses.replace(model, layers=tuple(layers))
 
 
 def _only(axis: Json) -> Json:

@@ -62,7 +62,7 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
         _require_weights(members)
         weights = io.BytesIO(members.read(WEIGHTS, MAX_WEIGHTS))
         with open_h5(weights, f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-            yield attach_v3(architecture.model(path.name, "3"), file)
+            yield attach_v3(architecture.model(path.name, "3"), file, labelled=given is None)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
     architecture = given or _architecture(members)
     _require_weights(members)
     with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-        yield attach_v3(architecture.model(path.name, "3"), file)
+        yield attach_v3(architecture.model(path.name, "3"), file, labelled=given is None)
 
 
 def _architecture(members: Members) -> Architecture:

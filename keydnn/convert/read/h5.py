@@ -129,6 +129,11 @@ class H5File:
             dtype = "bfloat16" if dataset.dtype == BFLOAT16 else dataset.dtype.name
             return StoredTensor(name, role, shape, dtype, lambda: self._read(dataset, path), within)
 
+    def label(self, path: str) -> str | None:
+        """Give the name of the layer whose group is at a path (v3 layout); None if the file does not say it."""
+        name = self.attribute(f"{path}/vars", "name")
+        return name if isinstance(name, str) else None
+
     def arrays(self, path: str = "") -> list[StoredTensor]:
         """Give all arrays below a group, but for the state of training."""
         found = []

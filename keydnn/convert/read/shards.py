@@ -38,6 +38,10 @@ class Shards:
     def vocabulary(self, path: str) -> None:
         """Sharded files keep no vocabularies."""
 
+    def label(self, path: str) -> str | None:
+        """Give the name of the layer whose group is at a path, from the first file that says it."""
+        return next((name for file in self._files if (name := file.label(path))), None)
+
     def arrays(self) -> list[StoredTensor]:
         """Give all arrays, of every file."""
         return [tensor for file in self._files for tensor in file.arrays()]

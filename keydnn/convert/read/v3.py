@@ -32,16 +32,24 @@ class Store(Protocol):
     def tensor(self, path: str, name: str, role: str | None, within: tuple[str, ...] = ()) -> StoredTensor | None:
         """Give the dataset at a path; None if there is none."""
 
+    def label(self, path: str) -> str | None:
+        """Give the name of the layer whose group is at a path; None if the file does not say it."""
+
     def vocabulary(self, path: str) -> Vocabulary | None:
         """Give what reads the vocabulary of the layer at a path; None if it has none."""
 
 
-def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None = None) -> KerasModel:
+def attach_v3(
+    model: KerasModel, file: Store, root: str = "", seen: Seen | None = None, *, labelled: bool = False
+) -> KerasModel:
     """Give the model with its weights.
 
     Groups are counted per class in the order of ``model.layers``; layer names play no part.  A layer that is also part
     of a nested model is stored where it comes first; tf-keras does not count it again, Keras 3 does.  Which layers are
     missing from the file shows which ones these are.  Keras up to 2.13 lists layers with weights twice.
+
+    Newer files label their groups.  With ``labelled``, where architecture and weights were written together, the labels
+    must be the layers' names.
     """
     seen = {} if seen is None else seen
     inside = file.names(root)
@@ -64,8 +72,13 @@ def attach_v3(model: KerasModel, file: Store, root: str = "", seen: Seen | None 
         counts[stem] += 1
         known.add(group)
         path = f"{base}/{group}"
+        if labelled and file.label(path) not in (None, layer.name):
+            raise KerasFileError(
+                f"{model.source}: {path} is of {file.label(path)!r}, but by its place of {layer.name!r}"
+            )
         if layer.inner is not None:
-            layers.append(dataclasses.replace(layer, inner=attach_v3(layer.inner, file, path, seen)))
+            inner = attach_v3(layer.inner, file, path, seen, labelled=labelled)
+            layers.append(dataclasses.replace(layer, inner=inner))
             weighted = bool(twice and _tensors(file, path))
         elif group not in present and same in seen:
             layers.append(_stored_as(seen[same], layer))
