@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from keydnn import KerasInteropError, from_keras
-from keydnn.convert import BUILDERS
 from tests.convert import files
 
 RANDOM = np.random.default_rng(7)
@@ -64,10 +63,7 @@ def merge(mode, **options):
     return {"class_name": "Merge", "name": "merge_1", "config": config}
 
 
-needs_dot = pytest.mark.skipif("Dot" not in BUILDERS, reason="waits for Dot")
-
-
-@pytest.mark.parametrize("mode", [pytest.param(m, marks=needs_dot if m in ("dot", "cos") else ()) for m in MODES])
+@pytest.mark.parametrize("mode", MODES)
 def test_merge_in_a_functional_model(tmp_path, mode):
     layers = [given("a", 3), given("b", 3), {**merge(mode), "inbound_nodes": [[["a", 0, 0], ["b", 0, 0]]]}]
     config = functional(layers, [["a", 0, 0], ["b", 0, 0]], [["merge_1", 0, 0]])
@@ -75,7 +71,6 @@ def test_merge_in_a_functional_model(tmp_path, mode):
     np.testing.assert_allclose(model.predict([A, B]), MODES[mode], rtol=1e-6)
 
 
-@needs_dot
 @pytest.mark.parametrize("axes", [1, [1, 1], [[1], [1]]], ids=str)
 def test_the_axes_of_a_dot_product_in_all_spellings(tmp_path, axes):
     layers = [

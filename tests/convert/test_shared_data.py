@@ -19,8 +19,6 @@ from keydnn.errors import KerasInteropError
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MODELS, WILD, GOLD = DATA / "models", DATA / "wild", DATA / "gold"
 NAMES = ("ad01", "pretrainedResnet", "vww_96")
-# Files that do not convert yet, for layers that are still missing; none of the others may be lost.
-PENDING = {"7d344a2955f6", "9607ad6d5054", "3dae5382dede"}
 # Written with data_format="channels_last", the only one that these three files have.
 SPATIAL = {"Conv2D", "DepthwiseConv2D", "AveragePooling2D", "ZeroPadding2D", "GlobalAveragePooling2D", "MaxPooling2D"}
 
@@ -134,20 +132,14 @@ def test_a_strangers_file_gives_its_reference_or_the_right_error(folder, entry):
     if entry is None:
         pytest.skip(f"{folder} is absent: files of strangers are not tested")
     recording = entry.get("reference") or entry.get("recorded")
-    pending = entry["id"] in PENDING
     if not recording:
         with pytest.raises(KerasInteropError) as caught:
             opened(folder, entry)
         refused = {obstacle.class_name.rpartition(">")[2] for obstacle in caught.value.obstacles}
         assert refused
-        assert refused <= {*entry["custom_classes"], "Lambda"} or pending
+        assert refused <= {*entry["custom_classes"], "Lambda"}
         return
-    try:
-        model = opened(folder, entry)
-    except KerasInteropError:
-        if pending:
-            pytest.skip("waits for a layer")
-        raise
+    model = opened(folder, entry)
     if entry["id"] == MIRRORED:
         unmirror(model)
     inputs, answers = arrays_of(folder / recording, "x"), arrays_of(folder / recording, "y")

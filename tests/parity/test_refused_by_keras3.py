@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from keydnn import from_keras
-from keydnn.convert import BUILDERS
 from tests.convert import files
 from tests.parity.kerases import KERASES, answer, assert_agrees, filled, quiet
 
@@ -182,11 +181,7 @@ def answers_otherwise(path, x, wanted):
     return float(worst) if worst > 0.01 else None
 
 
-WAITS = {"its-own-file-with-masking": "ops>Any", "its-own-file-with-reshape": "ops>Reshape"}
-WAITS = {name for name, needed in WAITS.items() if needed not in BUILDERS}
-
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in WAITS])
+@pytest.mark.parametrize("name", CASES)
 def test_a_file_that_keras_3_does_not_open_opens_here(tmp_path, name):
     case = CASES[name]
     path = tmp_path / f"m.{case.suffix}"
