@@ -75,30 +75,40 @@ class Einsum(Module):
         return math.prod(sizes.values())
 
     def compute(self, *inputs: Array, out: Array) -> None:
-        """Multiply matrices (rows, sums) and (sums, columns), a pair for each cell of the axes that all three have."""
-        x, weight, result = self.labels
-        both = [label for label in x if label in weight and label in result]
-        rows = [label for label in x if label in result and label not in both]
-        sums = [label for label in x if label not in result and label in weight]
-        alone = [label for label in x if label not in result and label not in weight]
-        columns = [label for label in weight if label not in x]
-        sizes = dict(zip(x, inputs[0].shape, strict=True)) | dict(zip(weight, self.weight_shape, strict=True))
-
-        def matrices(array: Array, labels: str, *axes: list[str]) -> Array:
-            """Give an array with its axes in a new order and in groups."""
-            order = [labels.index(label) for group in axes for label in group]
-            shape = [math.prod(sizes[label] for label in group) for group in axes]
-            return np.ascontiguousarray(np.transpose(array, order)).reshape(shape)
-
         assert self.weight is not None  # the caller has looked
-        left = matrices(inputs[0], x, both, rows, sums + alone)
-        right = matrices(self.weight, weight, both, sums, columns)
-        if alone:  # each of the weight's sums counts for every cell of the axes that only the input has
-            right = np.repeat(right, math.prod(sizes[label] for label in alone), axis=1)
-        product = np.empty((left.shape[0], left.shape[1], right.shape[2]), np.float32)
+        contract(self.labels, inputs[0], self.weight, out)
+
+
+def contract(equation: tuple[str, str, str], x: Array, y: Array, out: Array) -> None:
+    """Multiply matrices (rows, sums) and (sums, columns), a pair for each cell of the axes that all three have.
+
+    Labels of ``y`` are labels of ``x`` or of ``out``, and so are those of ``x`` that ``y`` has not.
+    """
+    of_x, of_y, result = equation
+    both = [label for label in of_x if label in of_y and label in result]
+    rows = [label for label in of_x if label in result and label not in both]
+    sums = [label for label in of_x if label not in result and label in of_y]
+    alone = [label for label in of_x if label not in result and label not in of_y]
+    columns = [label for label in of_y if label not in of_x]
+    sizes = dict(zip(of_x, x.shape, strict=True)) | dict(zip(of_y, y.shape, strict=True))
+
+    def matrices(array: Array, labels: str, *axes: list[str]) -> Array:
+        """Give an array with its axes in a new order and in groups."""
+        order = [labels.index(label) for group in axes for label in group]
+        shape = [math.prod(sizes[label] for label in group) for group in axes]
+        return np.ascontiguousarray(np.transpose(array, order)).reshape(shape)
+
+    left = matrices(x, of_x, both, rows, sums + alone)
+    right = matrices(y, of_y, both, sums, columns)
+    if alone:  # each of the sums of ``y`` counts for every cell of the axes that only ``x`` has
+        right = np.repeat(right, math.prod(sizes[label] for label in alone), axis=1)
+    product = np.empty((left.shape[0], left.shape[1], right.shape[2]), np.float32)
+    if product.size and not right.shape[1]:
+        product[:] = 0
+    elif product.size:
         block = block_rows(left.shape[1], left.shape[2])
         memory = np.empty((thread_count(), scratch_numbers(block, left.shape[2], 0, right.shape[2])), np.float32)
         attention_output_f32(left[:, None], right, 1, block, memory, product)
-        order = both + rows + columns
-        cells = product.reshape([sizes[label] for label in order])
-        np.copyto(out, np.transpose(cells, [order.index(label) for label in result]))
+    order = both + rows + columns
+    cells = product.reshape([sizes[label] for label in order])
+    np.copyto(out, np.transpose(cells, [order.index(label) for label in result]))

@@ -172,6 +172,10 @@ TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "kera
             [["x", 0, 0, {}]], "2.9.0", "tf>strings.split", id="keras-2-function",
         ),
         pytest.param(
+            {"class_name": "TFOpLambda", "config": {"name": "l", "trainable": True, "function": "einsum"}},
+            [["_CONSTANT_VALUE", -1, "nij,njk->nik", {}]], "2.9.0", "does not save", id="keras-2-tensors-not-saved",
+        ),
+        pytest.param(
             {"class_name": "TFOpLambda", "config": {"name": "l", "trainable": True, "function": "__operators__.eq"}},
             [["x", 0, 0, {}]], "2.9.0", "Equal called without x2", id="keras-2-operand-that-is-not-saved",
         ),

@@ -168,6 +168,71 @@ outputs(
     keras2=lambda tf, x: [tf.nn.depth_to_space(x, 2), tf.nn.space_to_depth(x, 2)],
 )
 
+# --- products ---------------------------------------------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(7)
+MATRIX, WIDE = (RANDOM.standard_normal(shape).astype(np.float32) for shape in ((5, 3), (3, 4)))
+outputs(
+    "matmul",
+    (4, 5),
+    (5, 4),
+    keras3=lambda ops, x, y: [
+        *(x @ y, ops.matmul(y, x), ops.matmul(x, MATRIX), ops.matmul(WIDE, x), ops.matmul(x, MATRIX[:, 0])),
+        *(ops.matmul(WIDE[0], x), ops.dot(x, MATRIX), ops.tensordot(x, MATRIX, 1), ops.tensordot(y, WIDE, [[2], [1]])),
+        *(ops.matmul(x[:, None], y[:, None]), ops.matmul(ops.repeat(x[:, None], 3, 1), y[:, None])),
+        ops.matmul(x, MATRIX[None]),
+    ],
+    keras2=lambda tf, x, y: [
+        *(x @ y, tf.matmul(y, x), tf.matmul(x, MATRIX), tf.matmul(x, x, transpose_b=True)),
+        *(tf.matmul(x, x, transpose_a=True), tf.tensordot(x, MATRIX, 1), tf.tensordot(y, WIDE, [[2], [1]])),
+        *(tf.matmul(x[:, None], y[:, None]), tf.matmul(tf.repeat(x[:, None], 3, 1), y[:, None])),
+    ],
+)
+outputs(
+    "einsum",
+    (4, 5),
+    (4, 6),
+    keras3=lambda ops, x, y: [
+        *(ops.einsum("nij,nik->njk", x, y), ops.einsum("nij,nik->nikj", x, y), ops.einsum("nij,nik->nk", x, y)),
+        *(ops.einsum("nij,jk->nik", x, MATRIX), ops.einsum("...j,jk->...k", x, MATRIX), ops.einsum("nij->nji", x)),
+        *(ops.einsum("nij->nj", x), ops.einsum("nij,ki->nkj", x, WIDE), ops.einsum("nij,nij->n", x, x)),
+        *(ops.einsum("aij,jk", x, MATRIX), ops.einsum("...ij,...ik->...jk", x, y), ops.einsum("nij->ni", y)),
+    ],
+)
+outputs(
+    "matmul-of-free-sizes",
+    (None, 5),
+    both=lambda _, x: [x @ MATRIX],
+)
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+outputs(
+    "resize",
+    (6, 5, 3),
+    keras3=lambda ops, x: [
+        *(ops.image.resize(x, (9, 4)), ops.image.resize(x, (3, 11), interpolation="nearest")),
+        *(ops.image.resize(x, (4, 4), antialias=True), ops.image.resize(x, (4, 8), crop_to_aspect_ratio=True)),
+        ops.image.resize(x, (9, 10), data_format="channels_first"),
+    ],
+    keras2=lambda tf, x: [
+        *(tf.image.resize(x, (9, 4)), tf.image.resize(x, (3, 11), method="nearest")),
+        *(tf.image.resize(x, [4, 4], antialias=True), tf.image.resize(x, (tf.shape(x)[2], 2 * tf.shape(x)[1]))),
+    ],
+)
+outputs(
+    "pool",
+    (6, 5, 3),
+    keras3=lambda ops, x: [
+        *(ops.max_pool(x, 2), ops.max_pool(x, (3, 2), 1, padding="same"), ops.average_pool(x, 2, (2, 1))),
+        ops.average_pool(ops.reshape(x, (-1, 30, 3)), 3, 2, "same"),
+    ],
+    keras2=lambda tf, x: [
+        *(tf.nn.max_pool2d(x, 2, 2, "VALID"), tf.nn.avg_pool2d(x, (3, 2), 1, "SAME")),
+        *(tf.nn.max_pool(x, [1, 2, 2, 1], [1, 2, 1, 1], "SAME"), tf.nn.avg_pool(x, 2, 1, "VALID")),
+    ],
+)
+
 # --- indices ----------------------------------------------------------------------------------------------------------
 
 outputs(

@@ -93,11 +93,11 @@ def einsum_dense(call: LayerCall) -> Value:
     kernel, *biases = call.weights(kernel=tuple(equation.width(label) for label in equation.kernel), bias=shape)
     kernel = with_lora(call, "kernel", kernel, lora)
     if not axes:
-        return _product(call, equation, x, kernel, None, part="")
+        return product(call, equation, x, kernel, None, part="")
     bias = biases[0].reshape((1,) * first + biases[0].shape)  # over all axes of the output
     if equation.is_linear and set(axes) <= set(equation.new):
-        return _product(call, equation, x, kernel, bias, part="")
-    y = _product(call, equation, x, kernel, None, part="product")
+        return product(call, equation, x, kernel, bias, part="")
+    y = product(call, equation, x, kernel, None, part="product")
     return call.emit(Add(), y, call.emit(Constant(bias.shape[1:], value=bias[0]), part="bias"))
 
 
@@ -127,7 +127,7 @@ def _equation(call: LayerCall, text: str, form: str, x: Value, target: Sequence[
     return Equation(labels, kernel, out, sizes)
 
 
-def _product(call: LayerCall, equation: Equation, x: Value, kernel: Array, bias: Any, part: str) -> Value:
+def product(call: LayerCall, equation: Equation, x: Value, kernel: Array, bias: Any, part: str) -> Value:
     """Emit the product; ``bias``, over all axes of the output, is one of new axes only."""
     if not equation.is_linear:
         labels = f"{equation.x},{equation.kernel}->{equation.out}"

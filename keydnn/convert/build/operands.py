@@ -71,3 +71,14 @@ def axes_of(call: LayerCall, value: object, rank: int, key: str = "axis") -> tup
         call.refuse(key, f"{clip(repr(value), 60)} names an axis twice")
         call.stop()
     return tuple(sorted(axes))
+
+
+def sizes_of(call: LayerCall, key: str, count: int | None = None) -> list[int | None]:
+    """Give integers that are an option or an argument; None for a size that is not known, as of a batch."""
+    value = call.setting(key)
+    items = [value] if isinstance(value, int) else value
+    right = isinstance(items, (list, tuple)) and all(type(item) is int or item is None for item in items)
+    if not right or count not in (None, len(items)):
+        call.obstacle(f"with {key}={clip(repr(value), 60)}", f"{key}: {count or ''} integers are expected")
+        call.stop()
+    return list(items)

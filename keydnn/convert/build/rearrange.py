@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from keydnn.convert.build.call import LayerCall, Sizes, Value
-from keydnn.convert.build.operands import axes_of, axis_of, tensors
+from keydnn.convert.build.operands import axes_of, axis_of, sizes_of, tensors
 from keydnn.convert.build.registry import builds
 from keydnn.modules.base import Shape, shape_text
 from keydnn.modules.merge import Add, Concatenate
@@ -21,16 +21,6 @@ from keydnn.modules.rearrange import (
 )
 from keydnn.modules.shape import Permute, RepeatInterleave, Reshape
 from keydnn.strict_json import clip
-
-
-def sizes_of(call: LayerCall, key: str) -> list[int | None]:
-    """Give integers that are an option or an argument; None for a size that is not known, as of a batch."""
-    value = call.setting(key)
-    items = [value] if isinstance(value, int) else value
-    if not isinstance(items, (list, tuple)) or any(type(item) is not int and item is not None for item in items):
-        call.obstacle(f"with {key}={clip(repr(value), 60)}", f"{key}: integers are expected")
-        call.stop()
-    return list(items)
 
 
 def _with_batch(call: LayerCall, target: list[int | None], what: str) -> list[int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.operands import sizes_of
 from keydnn.convert.build.registry import builds
 from keydnn.modules.activation import HardTanh
 from keydnn.modules.resize import CenterCrop, Resize
@@ -17,7 +18,22 @@ INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)}
 @builds("Resizing")
 def resizing(call: LayerCall) -> Value:
     """By interpolation; the data format only says which axes."""
-    size, dims = _size_and_dims(call)
+    return _resized(call, *_size_and_dims(call))
+
+
+@builds("ops>Resize")
+def resize(call: LayerCall) -> Value:
+    """As the layer does it, to a size that is known."""
+    first = call.option("data_format") == "channels_first"
+    call.require("preserve_aspect_ratio", False)
+    height, width = sizes_of(call, "size", 2)
+    if height is None or width is None:
+        call.obstacle("to a size that is free", "the size of an axis that is free")
+        call.stop()
+    return _resized(call, (height, width), (2, 3) if first else (1, 2))
+
+
+def _resized(call: LayerCall, size: tuple[int, int], dims: tuple[int, int]) -> Value:
     mode = str(call.option("interpolation", "bilinear")).lower()
     if mode not in MODES:
         call.refuse("interpolation", f"only {', '.join(MODES)}")

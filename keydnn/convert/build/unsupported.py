@@ -6,6 +6,7 @@ from keydnn.convert.normalize.keras1 import GONE
 from keydnn.convert.read.record import Layer
 
 TOOLKIT = "a wrapper of the TensorFlow Model Optimization Toolkit; save the model {} it"
+LOST = {"einsum", "linalg.einsum"}
 REASONS = {
     **dict.fromkeys(GONE, "a class of Keras 1, which no later Keras has"),
     **dict.fromkeys(
@@ -33,6 +34,8 @@ REASONS = {
 
 def why(layer: Layer) -> str:
     """Say why no builder takes a layer, and what its owner can do."""
+    if layer.package == "tf" and layer.class_name in LOST:
+        return "a TensorFlow function whose tensors tf-keras does not save; put a layer in its place"
     if layer.package in ("ops", "tf"):
         return "an operation on tensors, not a layer"
     if "function" in layer.config:

@@ -108,6 +108,11 @@ FUNCTIONS: Mapping[str, Signature] = {
     "space_to_depth": Signature("SpaceToDepth", ("input",)),
     "image.resize": Signature("Resize", ("images",), {"method": "interpolation"}),
     "shape": Signature("Shape", ("input",)),
+    **{
+        f"{short}_pool{axes}": Signature(class_name, ("input",), {"ksize": "pool_size"})
+        for short, class_name in (("max", "MaxPool"), ("avg", "AveragePool"))
+        for axes in ("", "1d", "2d", "3d")
+    },
 }  # fmt: skip
 
 
