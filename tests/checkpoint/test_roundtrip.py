@@ -162,6 +162,7 @@ ARGUMENTS = {
     "slices": ((None, 2, 1), (-1, None, -1)), "index": (0, 2, -1), "shifts": (1, -2),
 }  # fmt: skip
 OWN_ARGUMENTS = {  # where a name of the above means something else
+    "Contract": {"equation": "nij,njk->nik"},
     "Cumulate": {"operation": "sum"},
     "IntegerLookup": {"vocabulary": (7, -(1 << 63))},
     "InverseIntegerLookup": {"vocabulary": (7, -(1 << 63))},
