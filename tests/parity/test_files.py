@@ -76,6 +76,16 @@ def wrappers(library):
     return library.Model(x, layers.Bidirectional(layers.GRU(2), merge_mode="sum")(y))
 
 
+def cells(library):
+    """Cells in a list, of one class and of another, and a layer whose weights another layer divides."""
+    layers = library.layers
+    x = library.Input((4, 5))
+    stack = [layers.LSTMCell(3), layers.LSTMCell(4), layers.GRUCell(3)]
+    y = layers.RNN(layers.SimpleRNNCell(3))(layers.RNN(stack, return_sequences=True)(x))
+    last = layers.Dense(4)  # tf-keras 2.21 cannot build SpectralNormalization
+    return library.Model(x, (layers.SpectralNormalization(last) if library is KERASES["keras3"] else last)(y))
+
+
 def attention(library):
     """A layer of several Dense-like ones, called ``_query_dense`` in tf-keras."""
     layers = library.layers
@@ -112,7 +122,7 @@ def nested_first(library):
     return library.Model(x, layers.Dense(5, name="after")(shared(inner(x))))
 
 
-BUILDS = [sequential, nested, wrappers, several, attention, shared_with_nested, nested_first]
+BUILDS = [sequential, nested, wrappers, cells, several, attention, shared_with_nested, nested_first]
 MODELS = pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 
 
