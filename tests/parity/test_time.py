@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from keras import tree
 
 from tests.parity.cases import COVERED
-from tests.parity.kerases import Case, adding_to, check, parameters
+from tests.parity.kerases import Case, adding_to, check, keras, parameters
 
 pytestmark = pytest.mark.parity
 
@@ -181,7 +180,7 @@ def cells(what, *kinds, states=0, both=False, **options):
         else:
             rest = iter(given)
             found = layer(x, initial_state=[[next(rest) for _ in range(1 + (kind == "LSTM"))] for kind in kinds])
-        return tree.flatten(found) if options.get("return_state") else found
+        return keras.tree.flatten(found) if options.get("return_state") else found
 
     sizes = [UNITS + place for place, kind in enumerate(kinds) for _ in range(1 + (kind == "LSTM"))]
     shapes = ((3, 3), *([(size,) for size in sizes] if states else []))
