@@ -26,3 +26,17 @@ def test_a_class_that_is_refused_says_why(class_name, tmp_path):
 
 def test_no_class_is_both_built_and_refused():
     assert not set(REASONS) & set(BUILDERS)
+
+
+@pytest.mark.parametrize("axis", [0, -2])
+@pytest.mark.parametrize(
+    "class_name",
+    ["BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization", "Softmax",
+     "UnitNormalization"],
+)  # fmt: skip
+def test_the_batch_is_no_axis_of_a_layer(class_name, axis, tmp_path):
+    config = {"name": "layer", "trainable": True, "axis": axis}
+    path = write_h5(tmp_path / "m.h5", sequential((class_name, config)), {"layer": {}}, version="3.12.0")
+    with pytest.raises(KerasInteropError, match=f"^Unsupported Keras layer: {class_name} with axis={axis}") as caught:
+        from_keras(path, strict=False)
+    assert "without the batch" in caught.value.obstacles[0].found

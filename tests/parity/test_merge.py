@@ -22,6 +22,8 @@ SHAPES = {
     "broadcast-both": ((3, 1), (1, 4)),
     "rank-2-and-3": ((4,), (3, 4)),
     "rank-4-and-2": ((2, 3, 4), (4,)),
+    "rank-2-and-3-free": ((4,), (None, 4)),
+    "rank-3-free-and-4": ((None, 4), (2, 5, 4)),
     "ranks-2-3-4": ((4,), (3, 4), (2, 3, 4)),
 }
 for class_name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):

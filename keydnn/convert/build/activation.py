@@ -182,9 +182,10 @@ def softmax(call: LayerCall) -> Value:
 
 
 def _shares(call: LayerCall, x: Value, axes: Sequence[int], part: str = "") -> Value:
+    positions = call.positions(x, axes)
     if len(axes) == 1:
         return call.emit(Softmax(axes[0]), x, part=part)
-    moved, order = call.axes_last(x, call.positions(x, axes))
+    moved, order = call.axes_last(x, positions)
     kept = len(moved.shape) - len(axes)
     sizes = [-1 if size is None else size for size in moved.shape]
     outer, inner = sizes[1:kept], sizes[kept:]

@@ -38,8 +38,7 @@ def elementwise(call: LayerCall) -> Value:
     rank = max(len(value.shape) for value in values)
     for place, value in enumerate(values):
         if len(value.shape) < rank:
-            sizes = tuple(call.size(value, axis) for axis in range(1, len(value.shape)))
-            shape = (1,) * (rank - len(value.shape)) + sizes
+            shape = _widened(call, value, rank)
             call.rewrite(f"input {place} of rank {len(value.shape)} gets axes of size 1 behind the batch, as in Keras")
             values[place] = call.emit(Reshape(shape), value, part=f"rank{place}")
     module, mask = ELEMENTWISE[call.class_name](), _merged_mask(call, masks)
@@ -48,17 +47,23 @@ def elementwise(call: LayerCall) -> Value:
     return replace(_of_masked(call, module, values, masks, mask), mask=mask)
 
 
+def _widened(call: LayerCall, value: Value, rank: int) -> tuple[int, ...]:
+    """Give the sizes of a value with axes of size 1 behind the batch; one of them may be free."""
+    sizes = [-1 if size is None else size for size in value.shape[1:]]
+    if sizes.count(-1) > 1:
+        sizes = [call.size(value, axis) for axis in range(1, len(value.shape))]
+    return (*(1,) * (rank - len(value.shape)), *sizes)
+
+
 @builds("Concatenate")
 def concatenate(call: LayerCall) -> Value:
     """``axis`` may count from the end; it is made explicit."""
-    axis = call.option("axis", -1)
-    if type(axis) is not int:
-        call.refuse("axis", "an integer is expected")
+    axes = call.axes("axis", -1)
     masks, values = call.masks(), call.inputs()
     if len(values) == 1:
         return call.identity(values[0])
     rank = len(values[0].shape)
-    module = Concatenate(axis % rank)
+    module = Concatenate(call.positions(values[0], axes)[0])
     mask = _merged_mask(call, masks) if module.dim == rank - 1 else _joined_mask(call, module, masks)
     return replace(call.emit(module, *values), mask=mask)
 
