@@ -28,6 +28,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # Full fastmath lets LLVM assume that NaN and infinities never occur; these five flags do not.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+UNCOUNTED: dict[str, Any] = {
+    "_nrt": False
+}  # without numba's memory manager, which counts the references of every slice
 
 Watcher = Callable[[str], AbstractContextManager[Any]]
 _watcher: list[Watcher] = []
@@ -42,8 +45,11 @@ def watch_compiling(watcher: Watcher) -> None:
 class Kernel:
     """A compiled function: compiled for one signature at its first call, launched one at a time."""
 
-    def __init__(self, name: str, function: Callable[..., Any], signature: str, parallel: bool, writes: int) -> None:
+    def __init__(
+        self, name: str, function: Callable[..., Any], signature: str, parallel: bool, writes: int, counted: bool
+    ) -> None:
         self.name, self.signature = name, signature
+        self._options = OPTIONS if counted else OPTIONS | UNCOUNTED
         self._function, self._parallel, self._writes = function, parallel, writes
         self._dispatchers: dict[bool, Any] = {}
         functools.update_wrapper(self, function)
@@ -52,7 +58,7 @@ class Kernel:
         """Compile the kernel, or load it from the cache, at the first call."""
         if parallel in self._dispatchers:
             return self._dispatchers[parallel]
-        dispatcher = numba.njit(parallel=parallel, **OPTIONS)(self._function)
+        dispatcher = numba.njit(parallel=parallel, **self._options)(self._function)
         if not config.DISABLE_JIT:
             if parallel:
                 before_parallel()
@@ -145,7 +151,7 @@ def _readonly_inputs(signature: str, writes: int) -> tuple[Any, ...]:
 
 
 def kernel(
-    signature: str, *, name: str | None = None, parallel: bool = True, writes: int = 1
+    signature: str, *, name: str | None = None, parallel: bool = True, writes: int = 1, counted: bool = True
 ) -> Callable[[Function], Kernel]:
     """Declare a kernel: a function that writes its last arguments and returns nothing.
 
@@ -159,13 +165,16 @@ def kernel(
         Whether ``prange`` loops run on several threads.
     writes
         How many arguments are written: the result, and scratch memory before it.
+    counted
+        Whether numba counts references of arrays: an atomic operation for a slice that it cannot do without.  Functions
+        that give arrays, ``carray`` among them, need it.
     """
-    return lambda function: Kernel(name or function.__name__, function, signature, parallel, writes)
+    return lambda function: Kernel(name or function.__name__, function, signature, parallel, writes, counted)
 
 
 def device(function: Function) -> Function:
-    """Declare a scalar function that kernels call and LLVM inlines."""
-    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]  # numba gives no types
+    """Declare a function that kernels call and LLVM inlines; it may take arrays, but not give any."""
+    return numba.njit(**OPTIONS, **UNCOUNTED)(function)  # type: ignore[no-any-return]  # numba gives no types
 
 
 def describe() -> dict[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import prange
 
 from jit_kernels import activation
-from jit_kernels._elementary import ONE, ZERO, exact, inlined
+from jit_kernels._elementary import ONE, ZERO, exact, exp_of_negative, inlined, sigmoid_times_tanh
 from jit_kernels._jit import Kernel, device, kernel
 
 GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple": 1}
@@ -21,19 +21,113 @@ def unchanged(x: Any, a: Any, b: Any, c: Any) -> Any:
     return x
 
 
+@exact
+def sigmoid(x: Any, a: Any, b: Any, c: Any) -> Any:
+    """``1 / (1 + exp(-x))``."""
+    return ONE / (ONE + exp_of_negative(x))
+
+
+@exact
+def gated_tanh(x: Any, y: Any, p: Any) -> Any:
+    """``sigmoid(x) * tanh(y)``."""
+    return sigmoid_times_tanh(x, y)
+
+
 def scalar_function(name: str) -> Any:
     """Give a function of ``jit_kernels/activation.py`` by its name; "" gives one that changes nothing."""
-    return getattr(activation, name) if name else unchanged
+    return {"": unchanged, "sigmoid": sigmoid}.get(name) or getattr(activation, name)
+
+
+def gated(activation: str, gate: str) -> Any:
+    """Give the function ``gate(x) * activation(y)`` of x, y and the parameters of both."""
+    if (activation, gate) == ("tanh", "sigmoid"):
+        return gated_tanh
+    act, sigma = scalar_function(activation), scalar_function(gate)
+
+    @exact
+    def product(x: Any, y: Any, p: Any) -> Any:
+        return sigma(x, p[3], p[4], p[5]) * act(y, p[0], p[1], p[2])
+
+    return product
+
+
+class Cell(NamedTuple):
+    """The parts of a cell's step; each works on rows of U numbers a gate, with parameters p of both functions.
+
+    Attributes
+    ----------
+    gates
+        Takes the sums z of all gates, or, of a GRU, of r and z: (z, p, h, c), and changes h and c, or z and c.
+    output
+        Of a GRU: takes what the input gives n, all sums (r and z as gates) and h: (x, z, p, h, out); out may be h.
+    """
+
+    gates: Any
+    output: Any
+
+
+@functools.cache
+def cell_of(cell: str, activation: str, gate: str) -> Cell:
+    """Give a cell's functions."""
+    act, sigma, product = scalar_function(activation), scalar_function(gate), gated(activation, gate)
+
+    @inlined
+    def lstm(z: Any, p: Any, h: Any, c: Any) -> None:
+        """Gates i, f, g, o: ``c = f c + i g``, ``h = o act(c)``."""
+        size = h.size
+        i, f, g, o = z[:size], z[size : 2 * size], z[2 * size : 3 * size], z[3 * size : 4 * size]
+        for u in range(size):
+            c[u] = sigma(f[u], p[3], p[4], p[5]) * c[u] + product(i[u], g[u], p)
+            h[u] = product(o[u], c[u], p)
+
+    @inlined
+    def gru_gates(z: Any, p: Any, h: Any, c: Any) -> None:
+        """Gates r and z, in place of their sums; ``c = r h``."""
+        size = h.size
+        r, update = z[:size], z[size : 2 * size]
+        for u in range(size):
+            r[u] = sigma(r[u], p[3], p[4], p[5])
+            update[u] = sigma(update[u], p[3], p[4], p[5])
+            c[u] = r[u] * h[u]
+
+    @inlined
+    def gru_after(x: Any, z: Any, p: Any, h: Any, out: Any) -> None:
+        """``n = act(x + r z_n)``, ``h = z h + (1 - z) n``."""
+        size = h.size
+        r, update, own = z[:size], z[size : 2 * size], z[2 * size : 3 * size]
+        for u in range(size):
+            n = act(x[u] + r[u] * own[u], p[0], p[1], p[2])
+            out[u] = update[u] * h[u] + (ONE - update[u]) * n
+
+    @inlined
+    def gru_before(x: Any, z: Any, p: Any, h: Any, out: Any) -> None:
+        """``n = act(z_n)``, ``h = z h + (1 - z) n``."""
+        size = h.size
+        update, own = z[size : 2 * size], z[2 * size : 3 * size]
+        for u in range(size):
+            n = act(own[u], p[0], p[1], p[2])
+            out[u] = update[u] * h[u] + (ONE - update[u]) * n
+
+    @inlined
+    def simple(z: Any, p: Any, h: Any, c: Any) -> None:
+        """``h = act(z)``."""
+        for u in range(h.size):
+            h[u] = act(z[u], p[0], p[1], p[2])
+
+    return {
+        "lstm": Cell(lstm, None), "gru": Cell(gru_gates, gru_after), "gru_reset_before": Cell(gru_gates, gru_before),
+        "simple": Cell(simple, None),
+    }[cell]  # fmt: skip
 
 
 @device
-def multiply(weight: Any, first: int, last: int, x: Any, bias: Any, out: Any) -> None:
-    """Write ``weight[row] . x + bias[row]`` of the rows from ``first`` to ``last``."""
+def multiply(weight: Any, first: int, last: int, h: Any, start: Any, out: Any) -> None:
+    """Write ``start[row] + weight[row] . h`` of the rows from ``first`` to ``last``."""
     for row in range(first, last):
         total = ZERO
-        for i in range(x.size):
-            total += weight[row, i] * x[i]
-        out[row] = total + bias[row]
+        for i in range(h.size):
+            total += weight[row, i] * h[i]
+        out[row] = total + start[row]
 
 
 @inlined
@@ -50,98 +144,36 @@ def fill(value: Any, out: Any) -> None:
         out[i] = value
 
 
-@functools.cache
-def cell_step(cell: str, activation: str, gate: str) -> Any:
-    """Give the function that takes a cell from one step to the next: its state (h, c) is changed in place.
-
-    ``x`` is what the input gives each gate, its bias included, ``z`` scratch memory of that size, ``r`` of the state's.
-    """
-    act, sigma = scalar_function(activation), scalar_function(gate)
-
-    @inlined
-    def lstm(x: Any, z: Any, p: Any, h: Any, c: Any) -> None:
-        """Gates i, f, g, o: ``c = f c + i g``, ``h = o act(c)``."""
-        size = h.size
-        xi, xf, xg, xo = x[:size], x[size : 2 * size], x[2 * size : 3 * size], x[3 * size :]
-        zi, zf, zg, zo = z[:size], z[size : 2 * size], z[2 * size : 3 * size], z[3 * size :]
-        for u in range(size):
-            i = sigma(xi[u] + zi[u], p[3], p[4], p[5])
-            f = sigma(xf[u] + zf[u], p[3], p[4], p[5])
-            g = act(xg[u] + zg[u], p[0], p[1], p[2])
-            c[u] = f * c[u] + i * g
-        for u in range(size):
-            h[u] = sigma(xo[u] + zo[u], p[3], p[4], p[5]) * act(c[u], p[0], p[1], p[2])
-
-    @inlined
-    def gru_gates(x: Any, z: Any, p: Any, h: Any, c: Any) -> None:
-        """Gates r and z, in place of their sums; ``c = r h``."""
-        size = h.size
-        xr, xz, zr, zz = x[:size], x[size : 2 * size], z[:size], z[size : 2 * size]
-        for u in range(size):
-            zr[u] = sigma(xr[u] + zr[u], p[3], p[4], p[5])
-            zz[u] = sigma(xz[u] + zz[u], p[3], p[4], p[5])
-            c[u] = zr[u] * h[u]
-
-    @inlined
-    def gru_after(x: Any, z: Any, p: Any, h: Any, c: Any) -> None:
-        """``n = act(x_n + r z_n)``, ``h = z h + (1 - z) n``."""
-        size = h.size
-        xn, zr, zz, zn = x[2 * size :], z[:size], z[size : 2 * size], z[2 * size :]
-        for u in range(size):
-            n = act(xn[u] + zr[u] * zn[u], p[0], p[1], p[2])
-            h[u] = zz[u] * h[u] + (ONE - zz[u]) * n
-
-    @inlined
-    def gru_before(x: Any, z: Any, p: Any, h: Any, c: Any) -> None:
-        """``n = act(x_n + z_n)``, ``h = z h + (1 - z) n``."""
-        size = h.size
-        xn, zz, zn = x[2 * size :], z[size : 2 * size], z[2 * size :]
-        for u in range(size):
-            n = act(xn[u] + zn[u], p[0], p[1], p[2])
-            h[u] = zz[u] * h[u] + (ONE - zz[u]) * n
-
-    @inlined
-    def simple(x: Any, z: Any, p: Any, h: Any, c: Any) -> None:
-        """``h = act(x + z)``."""
-        for u in range(h.size):
-            h[u] = act(x[u] + z[u], p[0], p[1], p[2])
-
-    @device
-    def step_lstm(x: Any, weight: Any, bias: Any, p: Any, h: Any, c: Any, z: Any) -> None:
-        multiply(weight, 0, z.size, h, bias, z)
-        lstm(x, z, p, h, c)
-
-    @device
-    def step_gru(x: Any, weight: Any, bias: Any, p: Any, h: Any, c: Any, z: Any) -> None:
-        multiply(weight, 0, z.size, h, bias, z)
-        gru_gates(x, z, p, h, c)
-        gru_after(x, z, p, h, c)
-
-    @device
-    def step_gru_reset_before(x: Any, weight: Any, bias: Any, p: Any, h: Any, c: Any, z: Any) -> None:
-        multiply(weight, 0, 2 * h.size, h, bias, z)
-        gru_gates(x, z, p, h, c)
-        multiply(weight, 2 * h.size, z.size, c, bias, z)
-        gru_before(x, z, p, h, c)
-
-    @device
-    def step_simple(x: Any, weight: Any, bias: Any, p: Any, h: Any, c: Any, z: Any) -> None:
-        multiply(weight, 0, z.size, h, bias, z)
-        simple(x, z, p, h, c)
-
-    steps = {"lstm": step_lstm, "gru": step_gru, "gru_reset_before": step_gru_reset_before, "simple": step_simple}
-    return steps[cell]
+def kernel_name(stem: str, *parts: str) -> str:
+    """Give a kernel's name."""
+    return "_".join((stem, "f32", *(part or "linear" for part in parts)))
 
 
 @functools.cache
 def recurrent_f32(cell: str, activation: str, gate: str) -> Kernel:
     """Give the kernel of a cell of ``GATES`` with two functions of ``jit_kernels/activation.py`` ("": none)."""
-    step = cell_step(cell, activation, gate)
-    states = 2 if cell == "lstm" else 1
-    name = "_".join(filter(None, (cell, activation or "linear", gate if cell != "simple" else "", "f32")))
-    signature = "f4[:,:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1], f4[::1]"
+    gates, output = cell_of(cell, activation, gate)
+    is_gru, is_before, states = output is not None, cell == "gru_reset_before", 2 if cell == "lstm" else 1
+    inputs = "f4[:,:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1], f4[::1]"
+    name = kernel_name("recurrent", cell, activation, gate)
 
-    @kernel(f"void({signature}, f4[:,::1], f4[:,:,::1])", name=name, writes=2)
+    @device
+    def step(x: Any, weight: Any, bias: Any, p: Any, h: Any, c: Any, z: Any) -> None:
+        """Go one step on: h and c are changed."""
+        size, both = h.size, 2 * h.size
+        if not is_gru:
+            multiply(weight, 0, z.size, h, x, z)
+            gates(z, p, h, c)
+        else:
+            multiply(weight, 0, both, h, x, z)
+            gates(z, p, h, c)
+            if is_before:
+                multiply(weight, both, both + size, c, x, z)
+            else:
+                multiply(weight, both, both + size, h, bias, z)
+            output(x[both:], z, p, h, h)
+
+    @kernel(f"void({inputs}, f4[:,::1], f4[:,:,::1])", name=name, writes=2, counted=False)
     def run(
         x: Any, weight: Any, bias: Any, mask: Any, h0: Any, c0: Any, options: Any, p: Any, scratch: Any, out: Any
     ) -> None:
@@ -152,7 +184,7 @@ def recurrent_f32(cell: str, activation: str, gate: str) -> Kernel:
         x
             What the input gives each gate, biases included: (N, T, gates * U), gate after gate.
         weight, bias
-            Of the state: (gates * U, U) and (gates * U).
+            Of the state: (gates * U, U), and (gates * U), of which a GRU that resets after its product takes n's.
         mask
             (N, T), 0 where a step is passed over; any array of rank 2 if there is none.
         h0, c0

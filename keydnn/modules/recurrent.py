@@ -148,8 +148,7 @@ class Recurrent(Module):
         given = {"reverse": self.go_backwards, "sequences": self.return_sequences, "return_state": self.return_state}
         given |= {"has_mask": self.has_mask, "zero_masked": self.zero_output_for_mask}
         activation, gate = self.functions
-        bias = np.zeros(rows, np.float32) if self.bias_ih is None else self.bias_ih
-        linear_f32(x.reshape(batch * steps, self.input_size), self.weight_ih, bias, projected)
+        linear_f32(x.reshape(batch * steps, self.input_size), self.weight_ih, self.input_bias(), projected)
         recurrent_f32(self.cell, scalar_name(activation), scalar_name(gate))(
             projected.reshape(batch, steps, rows),
             self.weight_hh,
@@ -163,8 +162,12 @@ class Recurrent(Module):
             out.reshape(batch, math.prod(out.shape[1:]) // size, size),
         )
 
+    def input_bias(self) -> Array:
+        """Give what is added to the input's products."""
+        return np.zeros(self.gates * self.hidden_size, np.float32) if self.bias_ih is None else self.bias_ih
+
     def recurrent_bias(self) -> Array:
-        """Give what is added to the state's products."""
+        """Give what is added to the state's products, where that is not the same."""
         return np.zeros(self.gates * self.hidden_size, np.float32)
 
 
@@ -263,6 +266,14 @@ class GRU(_Gated):
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = super().tensor_shapes()
         return shapes | ({"bias_hh": shapes["bias_ih"]} if self.use_bias and self.reset_after else {})
+
+    def input_bias(self) -> Array:
+        """Give the biases of the input, and of r and z those of the state too."""
+        bias = super().input_bias()
+        if self.bias_hh is None:
+            return bias
+        both = 2 * self.hidden_size
+        return np.concatenate([bias[:both] + self.bias_hh[:both], bias[both:]])
 
     def recurrent_bias(self) -> Array:
         return super().recurrent_bias() if self.bias_hh is None else self.bias_hh

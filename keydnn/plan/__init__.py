@@ -26,7 +26,7 @@ from keydnn.graph import Graph
 from keydnn.modules.activation import Elementwise
 from keydnn.modules.base import Array, Module
 from keydnn.modules.merge import Add
-from keydnn.plan import conv, layout, memory, merge, pool
+from keydnn.plan import conv, layout, memory, merge, pool, recurrent
 from keydnn.plan.fuse import Unit, fuse
 from keydnn.plan.pace import Pace
 from keydnn.plan.route import Operation, Route
@@ -35,7 +35,7 @@ from keydnn.plan.values import Blocked, Plain, Sizes
 
 KEPT_PLANS = 4  # a batch, the rest of a batch, one example, and one more: each holds memory
 CACHE_NUMBERS = 11 << 20  # of the values of all examples that are computed together: a usual third-level cache
-STEPS: dict[type, Callable[[Unit], Step]] = {**conv.STEPS, **pool.STEPS, **merge.STEPS}
+STEPS: dict[type, Callable[[Unit], Step]] = {**conv.STEPS, **pool.STEPS, **merge.STEPS, **recurrent.STEPS}
 
 
 def step_of(unit: Unit) -> Step | None:

@@ -17,13 +17,15 @@ from keydnn.graph import Graph
 from keydnn.modules.base import Permutation, sized
 from keydnn.modules.dense import Linear
 from keydnn.modules.merge import Concatenate
+from keydnn.modules.recurrent import Recurrent
 from keydnn.modules.shape import Permute, ZeroPad1d, ZeroPad2d
 from keydnn.plan.fuse import CONVOLUTIONS, HALO_PADS, TRANSPOSED, Unit
 from keydnn.plan.memory import Scratch
 from keydnn.plan.step import NO_HALO, ImageSizes, Job, Need, Step
 from keydnn.plan.values import Blocked, Plain, Sizes, Strides, contiguous_strides, image_sizes, image_strides
 
-ALWAYS = (*CONVOLUTIONS, *TRANSPOSED, Linear)  # these run on the blocked layout wherever their input comes from
+# These run on the blocked layout wherever their input comes from.
+ALWAYS = (*CONVOLUTIONS, *TRANSPOSED, Linear, Recurrent)
 
 
 @dataclass(eq=False)
@@ -139,9 +141,9 @@ class Route:
         return job
 
     def _image_sizes(self, unit: Unit, value: str) -> ImageSizes | None:
-        """Give the sizes as the unit sees them: a dense layer sees rows of features."""
+        """Give the sizes as the unit sees them: a dense or recurrent layer sees rows of features."""
         sizes = self._sizes[value]
-        if isinstance(unit.module, Linear):
+        if isinstance(unit.module, (Linear, Recurrent)):
             return (math.prod(sizes[:-1]), sizes[-1], 1, 1)
         return image_sizes(sizes)
 

@@ -16,6 +16,7 @@ import pytest
 from jit_kernels import _elementary as elementary
 from jit_kernels import activation
 from jit_kernels._jit import OPTIONS, Kernel
+from tests import naive
 
 NAN, INF = math.nan, math.inf
 
@@ -55,6 +56,7 @@ CASES = {
     "tanh": (np.tanh, -INF, INF, 1.5, (NAN, 1.0, -1.0, -0.0)),
     "log1p_of_share": (np.log1p, 0.0, 1.0, 1.5, None),
     "normal_product": (normal_product, -INF, INF, 6.0, (NAN, INF, NAN, -0.0)),
+    "exp_of_negative": (lambda x: np.exp(-x), -87.0, 87.0, 1.2, None),
 }
 
 
@@ -104,6 +106,38 @@ def test_a_result_does_not_depend_on_its_place(name):
     for size in (1, 3, 7, 13, 29, 61):
         for start in range(0, 40_000, size):
             assert compute(x[start : start + size]).tobytes() == whole[start : start + size].tobytes()
+
+
+def sigmoid_times_tanh(x, y):
+    """Compute the product for arrays of pairs."""
+
+    @numba.njit("void(f4[::1], f4[::1], f4[::1])", **OPTIONS)
+    def compute(x, y, out):
+        for i in range(x.size):
+            out[i] = elementary.sigmoid_times_tanh(x[i], y[i])
+
+    out = np.empty_like(x)
+    compute(x, y, out)
+    return out
+
+
+@pytest.mark.parametrize("fixed", [0.0, 1e-30, 0.1, 0.3, 1.0, 3.0, -5.0, 50.0, -86.0])
+@pytest.mark.parametrize("first", [True, False], ids=["sigmoid-of-it", "tanh-of-it"])
+def test_a_product_of_sigmoid_and_tanh_is_within_5_ulps_over_the_whole_range_of_each(first, fixed):
+    x = sweep(-INF if first else -100.0, INF)
+    y = np.full_like(x, fixed)
+    x, y = (y, x) if first else (x, y)
+    wanted = naive.sigmoid(x) * np.tanh(naive.f64(y))
+    tiny = np.finfo(np.float32).tiny  # below -88 sigmoid is that of -88
+    error = np.abs(sigmoid_times_tanh(x, y) - wanted)
+    assert np.all(error <= 5 * np.spacing(np.abs(wanted).astype(np.float32)).astype(np.float64) + tiny)
+
+
+def test_special_values_of_a_product_of_sigmoid_and_tanh():
+    x, y = np.array([(a, b) for a in (NAN, INF, -INF, 0.0) for b in (NAN, INF, -INF, -0.0)] * 3, np.float32).T.copy()
+    with np.errstate(invalid="ignore", over="ignore"):
+        wanted = (1 / (1 + np.exp(-naive.f64(x))) * np.tanh(naive.f64(y))).astype(np.float32)
+    np.testing.assert_allclose(sigmoid_times_tanh(x, y), wanted, rtol=0, atol=np.finfo(np.float32).tiny)
 
 
 NAMES = [name.removesuffix("_f32") for name, value in vars(activation).items() if isinstance(value, Kernel)]

@@ -9,6 +9,8 @@ import numpy as np
 from jit_kernels._simd import LANES
 from keydnn.graph import Graph
 from keydnn.modules import (
+    GRU,
+    LSTM,
     Add,
     AvgPool2d,
     BatchNorm2d,
@@ -28,6 +30,7 @@ from keydnn.modules import (
     ReLU,
     ScaledDotProductAttention,
     SiLU,
+    SimpleRNN,
     Upsample1d,
     Upsample2d,
 )
@@ -119,6 +122,15 @@ def _attention():
     return make.graph("y")
 
 
+def _masked():
+    """A layer with all its inputs and outputs."""
+    size = 2 * B + 1
+    make = Seeded(x=(B + 4, 3), mask=(B + 4,), h=(size,), c=(size,))
+    options = {"return_sequences": True, "return_state": True, "has_mask": True, "has_state": True}
+    make("y", LSTM(3, size, **options), "x", "mask", "h", "c")
+    return make.graph("y")
+
+
 # name: (graph, options), label of an operation that must be there.  Options: whether Winograd takes what it can.
 CASES = {
     "direct-bands": (_fed((B, 23, 19), Conv2d(B, B, 3, padding="same"), SiLU()), "direct convolution"),
@@ -168,6 +180,13 @@ CASES = {
     "upsampling": (_one((B + 3, 5, 4), Upsample2d((2, 3))), "upsampling"),
     "upsampling-sequence": (_one((B + 3, 9), Upsample1d(3)), "upsampling"),
     "copies": ((_copies, {}), "concatenation"),
+    "lstm": (_fed((6, B + 1), LSTM(B + 1, 2 * B + 3), Linear(2 * B + 3, 5)), "recurrent"),
+    "lstm-of-lstm": (
+        _fed((5, 3), LSTM(3, 3 * B, return_sequences=True), LSTM(3 * B, B + 2, go_backwards=True)), "recurrent"),
+    "lstm-masked": ((_masked, {}), "recurrent"),
+    "gru": (_fed((6, 3), GRU(3, 3 * B - 1, return_sequences=True)), "recurrent"),
+    "gru-reset-before": (_fed((6, 3), GRU(3, 3 * B - 1, reset_after=False, return_state=True)), "recurrent"),
+    "simple": (_fed((6, 3), SimpleRNN(3, 4 * B)), "recurrent"),
 }  # fmt: skip
 
 

@@ -33,8 +33,9 @@ def test_any_number_of_threads_gives_the_same_bits():
     assert [case["name"] for case in found] == list(CASES)
     assert [case["name"] for case in found if not case["same"]] == []
     kernels = {kernel for case in found for kernel in case["kernels"]}
-    for name in ("conv", "depthwise", "winograd_tiles", "winograd_numbers", "mean_pool", "blocked_add", "blocked_norm"):
-        assert any(kernel.startswith(f"{name}_f32") for kernel in kernels), f"no {name} among {sorted(kernels)}"
+    names = ["conv", "depthwise", "winograd_tiles", "winograd_numbers", "mean_pool", "blocked_add", "blocked_norm"]
+    for name in [f"{name}_f32" for name in names] + [f"recurrence_f32_{cell}" for cell in ("lstm", "gru", "simple")]:
+        assert any(kernel.startswith(name) for kernel in kernels), f"no {name} among {sorted(kernels)}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages of no access are asked for as Linux has them")

@@ -31,4 +31,4 @@ def test_narrower_vectors_give_results_within_the_bounds(width):
     first, *cases = run_apart("widths", **told)
     assert (first["lanes"], first["registers"]) == (lanes, registers)
     found = {label for case in cases for label in case["labels"]}
-    assert {"direct convolution", "depthwise convolution", "Winograd convolution", "dense"} <= found
+    assert {"direct convolution", "depthwise convolution", "Winograd convolution", "dense", "recurrent"} <= found

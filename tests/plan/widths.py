@@ -12,7 +12,7 @@ from tests.plan.algorithms import arrays_of, graph_of, labels, settings_of
 from tests.plan.bounds import winograd_in_oracle
 from tests.plan.choices import few_tiles
 
-CASES = ["direct-1x1", "depthwise", "winograd-residual", "linear", "attention"]
+CASES = ["direct-1x1", "depthwise", "winograd-residual", "linear", "attention", "lstm"]
 
 
 def main():
