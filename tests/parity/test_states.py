@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras import tree
 
 from keydnn import from_keras, load
 from keydnn.errors import KerasInteropError, ShapeError
 from tests import naive, oracle
-from tests.parity.kerases import FOLDER, KERASES, SOURCES, answer, filled, quiet, save, tensorflow
+from tests.parity.kerases import FOLDER, KERASES, SOURCES, answer, filled, keras, quiet, save, tensorflow
 
 pytestmark = pytest.mark.parity
 
@@ -78,7 +77,7 @@ def reset(model):
     for layer in model.layers:
         if hasattr(layer, "layers"):
             reset(layer)
-        for state in tree.flatten(getattr(layer, "states", None) or ()):
+        for state in keras.tree.flatten(getattr(layer, "states", None) or ()):
             state.assign(np.zeros(state.shape))
 
 
