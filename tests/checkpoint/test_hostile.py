@@ -31,7 +31,7 @@ def refused(path, match, error=CheckpointError):
     started = time.perf_counter()
     with pytest.raises(error, match=match) as found:
         checkpoint.read(path)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3
     text = str(found.value)
     assert "\n" not in text
     assert len(text) < 1200
