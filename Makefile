@@ -20,7 +20,7 @@ check: $(VENV)/.check
 
 # The same comparisons against the real Keras (TensorFlow backend) and tf-keras, in an environment of its own.
 parity: $(PARITY)/.parity
-	TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES= $(PARITY)/bin/pytest -q -m parity tests/parity
+	TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES= $(PARITY)/bin/pytest -q -n 2 --dist loadfile -m parity tests/parity
 
 $(VENV)/.core: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
