@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from keydnn import from_keras
@@ -40,3 +41,35 @@ def test_the_batch_is_no_axis_of_a_layer(class_name, axis, tmp_path):
     with pytest.raises(KerasInteropError, match=f"^Unsupported Keras layer: {class_name} with axis={axis}") as caught:
         from_keras(path, strict=False)
     assert "without the batch" in caught.value.obstacles[0].found
+
+
+@pytest.mark.parametrize(
+    ("activation", "words"),
+    [
+        pytest.param({"value": ["4wEAAA==", None, None]}, "Python code in the file, never run", id="code"),
+        pytest.param(
+            {"class_name": "__lambda__", "config": {"value": ["4wEAAA==", None, None]}},
+            "never run",
+            id="code-as-object",
+        ),
+        pytest.param(
+            {"module": "builtins", "class_name": "function", "config": "my", "registered_name": "function"},
+            "a function that KeyDNN does not know",
+            id="function-of-ones-own",
+        ),
+        pytest.param(
+            {"module": "builtins", "class_name": "function", "config": "pkg>gelu", "registered_name": "function"},
+            "a function that KeyDNN does not know",
+            id="registered-function",
+        ),
+    ],
+)
+@pytest.mark.parametrize("layer", [("Activation", {}), ("Dense", {"units": 3})], ids=["Activation", "Dense"])
+def test_functions_of_ones_own_are_refused(layer, activation, words, tmp_path):
+    class_name, options = layer
+    config = {"name": "layer", "trainable": True, "activation": activation, **options}
+    weights = {"kernel:0": np.zeros((4, 3), np.float32), "bias:0": np.zeros(3, np.float32)} if options else {}
+    path = write_h5(tmp_path / "m.h5", sequential((class_name, config)), {"layer": weights})
+    with pytest.raises(KerasInteropError) as caught:
+        from_keras(path, strict=False)
+    assert [obstacle for obstacle in caught.value.obstacles if words in obstacle.found]

@@ -56,6 +56,8 @@ one("relu", "Activation", (3, 40), activation="relu")
 one("object", "Activation", (3, 40), activation=leaky)
 one("function", "Activation", (3, 40), activation=lambda library: library.activations.gelu)
 one("function-of-tensorflow", "Activation", (3, 40), activation=lambda library: tf.nn.relu6)
+one("softmax-of-tensorflow", "Activation", (3, 40), activation=lambda library: tf.nn.softmax)
+one("log-softmax-of-tensorflow", "Activation", (3, 40), activation=lambda library: tf.nn.log_softmax)
 one("rank-3", "Identity", (3, 40))
 
 # Keras 3 writes calls of these functions on tensors as operations; tf-keras writes code, which is refused.

@@ -77,6 +77,8 @@ FUNCTIONS: Mapping[str, Callable[[], Module]] = {
     "tanh": Tanh,
     "tanh_shrink": TanhShrink,
 }
+# How TensorFlow's functions are named in files, where a model took tf.nn.softmax.
+OTHER_NAMES = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
 # What Keras meant by the same name in the versions before the one named.
 OLD_FUNCTIONS: Mapping[str, tuple[tuple[int, ...], Callable[[], Module]]] = {
     "hard_sigmoid": ((3,), lambda: HardSigmoid(slope=0.2, offset=0.5, top=1.0)),
@@ -88,10 +90,12 @@ OLD_FUNCTIONS: Mapping[str, tuple[tuple[int, ...], Callable[[], Module]]] = {
 def function_of(call: LayerCall, key: str, default: str = "linear") -> Module | None:
     """Give the module of an activation function that an option names; None for ``linear`` and what is refused."""
     name = activation_name(call.option(key, default))
+    name = OTHER_NAMES.get(name, name)
     before, old = OLD_FUNCTIONS.get(name, ((), None))
     function = old if old and call.version < before else FUNCTIONS.get(name)
     if function is None and name != "linear":
-        call.refuse(key, "a function that KeyDNN does not know")
+        code = name == "lambda"
+        call.refuse(key, "Python code in the file, never run" if code else "a function that KeyDNN does not know")
     return function() if function else None
 
 

@@ -61,17 +61,20 @@ def _activation_layer(name: str, activation: Json, calls: tuple[Call, ...]) -> L
 
 
 def _is_layer(activation: Json) -> bool:
-    return isinstance(activation, dict) and isinstance(activation.get("config"), dict)
+    is_object = isinstance(activation, dict) and isinstance(activation.get("config"), dict)
+    return is_object and activation_name(activation) != "lambda"
 
 
 def activation_name(activation: Json) -> str:
     """Give the name of an activation as configurations hold it: None, text, a function's or a layer's object.
 
-    ``"linear"`` where there is none; ``"package>name"`` for what is not Keras' own.
+    ``"linear"`` where there is none; ``"package>name"`` for what is not Keras' own; ``"lambda"`` for Python code.
     """
     if activation is None:
         return "linear"
     if isinstance(activation, dict):
+        if "value" in activation or activation.get("class_name") == "__lambda__":
+            return "lambda"
         inner = activation.get("config")
         if activation.get("class_name") == "function" and isinstance(inner, str):
             return inner
