@@ -24,15 +24,18 @@ def _products(weights, values, biases):
     return Bounded(value, error + gamma(count + 1) * size + TINY)
 
 
-def _at(x, *index):
+def at(x, *index):
+    """Take a part."""
     return Bounded(x.value[index], x.error[index])
 
 
-def _where(condition, x, y):
+def where(condition, x, y):
+    """Take one or the other."""
     return Bounded(np.where(condition, x.value, y.value), np.where(condition, x.error, y.error))
 
 
-def _applied(function, x):
+def applied(function, x):
+    """Apply an activation module."""
     return activation.RULES[type(function).__name__](function, x)
 
 
@@ -62,25 +65,25 @@ class Cell:
         return getattr(self, type(self.module).__name__)(x, *states)
 
     def LSTM(self, x, h, c):
-        i, f, o = (_applied(self.gate, self._sum(place, x, h)) for place in (0, 1, 3))
-        g = _applied(self.act, self._sum(2, x, h))
+        i, f, o = (applied(self.gate, self._sum(place, x, h)) for place in (0, 1, 3))
+        g = applied(self.act, self._sum(2, x, h))
         c = add(None, multiply(None, f, c), multiply(None, i, g))
-        return multiply(None, o, _applied(self.act, c)), c
+        return multiply(None, o, applied(self.act, c)), c
 
     def GRU(self, x, h):
-        r, z = (_applied(self.gate, self._sum(place, x, h)) for place in (0, 1))
+        r, z = (applied(self.gate, self._sum(place, x, h)) for place in (0, 1))
         mine, theirs, rows = self._weights(2)
         biases = [] if self.module.bias_ih is None else [self.module.bias_ih[rows]]
         if self.module.reset_after:
             after = [] if self.module.bias_hh is None else [self.module.bias_hh[rows]]
             product = multiply(None, r, _products([theirs], [h], after))
-            n = _applied(self.act, add(None, _products([mine], [x], biases), product))
+            n = applied(self.act, add(None, _products([mine], [x], biases), product))
         else:
-            n = _applied(self.act, _products([mine, theirs], [x, multiply(None, r, h)], biases))
+            n = applied(self.act, _products([mine, theirs], [x, multiply(None, r, h)], biases))
         return (add(None, multiply(None, z, h), multiply(None, _one_less(z), n)),)
 
     def SimpleRNN(self, x, h):
-        return (_applied(self.act, self._sum(0, x, h)),)
+        return (applied(self.act, self._sum(0, x, h)),)
 
 
 def recurrent(module, x, *others):
@@ -93,9 +96,9 @@ def recurrent(module, x, *others):
     cell, output, outputs = Cell(module), zeros, []
     for t in range(steps)[:: -1 if module.go_backwards else 1]:
         active = mask[:, t, np.newaxis]
-        new = cell(_at(x, slice(None), t), states)
-        output = _where(active, new[0], zeros if module.zero_output_for_mask else output)
-        states = [_where(active, fresh, old) for fresh, old in zip(new, states, strict=True)]
+        new = cell(at(x, slice(None), t), states)
+        output = where(active, new[0], zeros if module.zero_output_for_mask else output)
+        states = [where(active, fresh, old) for fresh, old in zip(new, states, strict=True)]
         outputs.append(output)
     given = outputs if module.return_sequences else outputs[-1:]
     given = [*given, *(states if module.return_state else ())]

@@ -57,6 +57,12 @@ MODELS = {
     "both-ways": sequential(lambda layers: [layers.Bidirectional(layers.LSTM(UNITS, stateful=True))]),
     "cells": sequential(lambda layers: [layers.RNN([layers.LSTMCell(UNITS), layers.GRUCell(UNITS)], stateful=True)]),
     "masked": sequential(lambda layers: [layers.Masking(), layers.LSTM(UNITS, stateful=True)]),
+    "convolutional": lambda library: library.Sequential(
+        [
+            library.Input(batch_shape=(BATCH, 2, 3, 2)),
+            library.layers.ConvLSTM1D(2, 2, padding="same", stateful=True),
+        ]
+    ),
     "functional": functional,
     "nested": nested,
 }
@@ -81,10 +87,16 @@ def reset(model):
             state.assign(np.zeros(state.shape))
 
 
+def fed(model, x):
+    """Give sequences in the shape that a model takes: images for the convolutional ones, always of two steps."""
+    wanted = model.graph.given[0].shape
+    return x if len(wanted) == 3 else np.resize(x, wanted).astype(np.float32)
+
+
 def assert_goes_on(model, kerases, sequences):
     """Assert that every prediction begins where the one before has ended, in KeyDNN as in Keras."""
     states = []
-    for x in sequences:
+    for x in (fed(model, x) for x in sequences):
         bounds = oracle.evaluate(model.graph, [x, *states])
         count = len(model.graph.results)
         states = bounds[count:]

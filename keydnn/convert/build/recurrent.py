@@ -40,7 +40,7 @@ def gru(call: LayerCall) -> Sequence[Value]:
 def simple_rnn(call: LayerCall) -> Sequence[Value]:
     """One product each of the input and of the state."""
     options = _options(call) | _plain_options(call)
-    return _emit(call, SimpleRNN, options | {"activation": _function(call, "activation", "tanh")})
+    return _emit(call, SimpleRNN, options | {"activation": read_function(call, "activation", "tanh")})
 
 
 @builds("CuDNNLSTM")
@@ -70,24 +70,31 @@ def _options(call: LayerCall) -> dict[str, Any]:
 
 def _plain_options(call: LayerCall) -> dict[str, Any]:
     """Read the options of the classes that do not need cuDNN."""
+    return {"use_bias": call.boolean("use_bias", True), "zero_output_for_mask": zeroes_masked_steps(call)}
+
+
+def zeroes_masked_steps(call: LayerCall) -> bool:
+    """Read ``zero_output_for_mask`` and ``unroll``.
+
+    Unrolled, Keras sets outputs to zero by the mask in its own order, whatever the order of the outputs.
+    """
     zeros = call.boolean("zero_output_for_mask", False)
-    # Unrolled, Keras sets outputs to zero by the mask in its own order, whatever the order of the outputs.
     in_two_orders = zeros and call.boolean("go_backwards", False) and call.boolean("return_sequences", False)
     if call.boolean("unroll", False) and in_two_orders and call.mask() is not None:
         call.refuse("unroll", "not together with a mask, zero_output_for_mask, go_backwards and return_sequences")
-    return {"use_bias": call.boolean("use_bias", True), "zero_output_for_mask": zeros}
+    return zeros
 
 
 def _functions(call: LayerCall) -> dict[str, Function]:
     """Read both activation functions; the gates' was hard_sigmoid up to Keras 2.2."""
     gates = "hard_sigmoid" if call.version < (2, 3) else "sigmoid"
     return {
-        "activation": _function(call, "activation", "tanh"),
-        "recurrent_activation": _function(call, "recurrent_activation", gates),
+        "activation": read_function(call, "activation", "tanh"),
+        "recurrent_activation": read_function(call, "recurrent_activation", gates),
     }
 
 
-def _function(call: LayerCall, key: str, default: str) -> Function:
+def read_function(call: LayerCall, key: str, default: str) -> Function:
     """Read an activation function as the modules name it."""
     function = function_of(call, key, default) or Identity()
     if not isinstance(function, Elementwise):
