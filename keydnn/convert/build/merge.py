@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from string import ascii_lowercase
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
-from keydnn.errors import ShapeError
 from keydnn.modules.arithmetic import Where
-from keydnn.modules.attention import AttentionScores
 from keydnn.modules.base import Module
 from keydnn.modules.masking import MaskedFill
+from keydnn.modules.matmul import Contract
 from keydnn.modules.merge import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from keydnn.modules.norm import UnitNorm
-from keydnn.modules.shape import Permute, Reshape
+from keydnn.modules.shape import Reshape
 
 ELEMENTWISE = {
     "Add": Add,
@@ -139,31 +139,22 @@ def _with_cells(call: LayerCall, mask: Value, place: int) -> Value:
 
 @builds("Dot")
 def dot(call: LayerCall) -> Value:
-    """Rows of both inputs, whose axes are moved to the end, multiplied as queries and keys are."""
+    """Products summed along one axis of each input, for all pairs of the others; one number for two vectors."""
     axes, normalize = call.axes("axes", None), call.boolean("normalize", False)
     values = call.inputs()
-    if len(values) != 2:
-        raise ShapeError(f"takes two inputs, but has {len(values)}")
-    if len(axes) > 2 or any(len(value.shape) < 2 for value in values):
-        call.refuse("axes", "one axis of each of two inputs of rank 2 or more is expected")
+    if len(values) != 2 or len(axes) > 2:
+        call.refuse("axes", f"one axis of each of two inputs is expected, which are {len(values)}")
         call.stop()
-    rows, kept = [], []
+    names, labels = iter(ascii_lowercase), []
     for place, (value, axis) in enumerate(zip(values, (axes[0], axes[-1]), strict=True)):
         (position,) = call.positions(value, [axis], "axes")
-        order = (*(other for other in range(len(value.shape)) if other != position), position)
-        moved = value if position == len(order) - 1 else call.emit(Permute(order), value, part=f"rows{place}")
+        labels.append("".join("Z" if i == position else next(names) if i else "N" for i in range(len(value.shape))))
         if normalize:
+            moved, order = call.axes_last(value, [position])
             moved = call.emit(UnitNorm(-1, LEAST_LENGTH[call.version >= (3,)]), moved, part=f"normalized{place}")
-        kept.append(moved.shape[1:-1])
-        if len(moved.shape) != 3:
-            joined = (-1, call.size(moved, len(moved.shape) - 1)) if len(moved.shape) > 3 else (1, -1)
-            moved = call.emit(Reshape(joined), moved, part=f"joined{place}")
-        rows.append(moved)
-    products = AttentionScores(scale=1.0)
-    if all(len(sizes) == 1 for sizes in kept):
-        return call.emit(products, *rows)
-    sizes = [-1 if size is None else size for size in (*kept[0], *kept[1])] or [1]
-    if sizes.count(-1) > 1:
-        call.obstacle("with several free sizes", "an output with more than one free size")
-        call.stop()
-    return call.emit(Reshape(sizes), call.emit(products, *rows, part="products"))
+            values[place] = call.axes_back(moved, order)
+    out = "N" + "".join(labels).replace("N", "").replace("Z", "")
+    product = Contract(f"{labels[0]},{labels[1]}->{out}")
+    if len(out) > 1:
+        return call.emit(product, *values)
+    return call.emit(Reshape((1,)), call.emit(product, *values, part="products"))
