@@ -1,48 +1,27 @@
-"""ConvLSTM: the recurrence of a convolutional LSTM, whose input another module has convolved."""
+"""ConvLSTM1d/2d/3d: the recurrence of a convolutional LSTM, whose input another module has convolved."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jit_kernels.conv import conv_ncdhw_f32
 from jit_kernels.conv_lstm import FIELDS, conv_lstm_begin_f32, conv_lstm_step_f32
-from keydnn.errors import ParameterError, ShapeError
+from keydnn.errors import ShapeError
 from keydnn.modules.activation import Elementwise
 from keydnn.modules.base import Array, Module, Shape, flag, integer, module, shape_text, sized, tensor
 from keydnn.modules.geometry import LAYOUTS, PerAxis, as_volume, axis_tuple, in_volume
 from keydnn.modules.recurrent import Function, described, function_of, parameters_of, scalar_name
 
 
-@module
-class ConvLSTM(Module):
-    """Convolutional LSTM over gates (N, T, 4 * hidden_channels, ...), with one, two or three spatial axes.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _ConvLSTM(Module):
+    """What the convolutional LSTMs share; :class:`ConvLSTM2d` says what the parameters are."""
 
-    As :class:`LSTM`, with a convolution (stride 1, the size kept) in the place of the state's product.  The input's
-    convolution, bias included, is a module before this one.  It gives the last h, (N, hidden_channels, ...); or all of
-    them, (N, T, hidden_channels, ...); the last h and c follow as further steps if ``return_state``.
-
-    Inputs: the gates i, f, g, o, then the mask (N, T) if ``has_mask``, then h and c, (N, hidden_channels, ...) each, if
-    ``has_state``.
-
-    Parameters
-    ----------
-    hidden_channels
-        Channels of the state.
-    kernel_size
-        Of the state's convolution, one integer for each spatial axis.
-    activation, recurrent_activation, return_sequences, return_state, go_backwards, zero_output_for_mask
-        As :class:`LSTM`.
-    has_mask, has_state
-        Which inputs there are.
-    weight_hh
-        (4 * hidden_channels, hidden_channels, *kernel_size).
-
-    Keras source: ``keras.layers.ConvLSTM2D``, ``ConvLSTM1D``, ``ConvLSTM3D``.
-    """
-
+    axes: ClassVar[int]
     hidden_channels: int
     kernel_size: PerAxis
     activation: Function = "Tanh"
@@ -53,18 +32,15 @@ class ConvLSTM(Module):
     zero_output_for_mask: bool = False
     has_mask: bool = False
     has_state: bool = False
-    weight_hh: Array | None = tensor()
+    weight_hh: Array | None = tensor()  # noqa: RUF009  # a dataclasses.field
 
     def __post_init__(self) -> None:
-        axes = len(self.kernel_size) if isinstance(self.kernel_size, (tuple, list)) else 0
-        if not 1 <= axes <= 3:
-            raise ParameterError(f"kernel_size must be one, two or three integers, got {self.kernel_size!r}")
         flags = (
             "return_sequences", "return_state", "go_backwards", "zero_output_for_mask", "has_mask", "has_state"
         )  # fmt: skip
         self.set(
             hidden_channels=integer("hidden_channels", self.hidden_channels),
-            kernel_size=axis_tuple("kernel_size", self.kernel_size, axes),
+            kernel_size=axis_tuple("kernel_size", self.kernel_size, self.axes),
             activation=described(function_of("activation", self.activation)),
             recurrent_activation=described(function_of("recurrent_activation", self.recurrent_activation)),
             **{name: flag(name, getattr(self, name)) for name in flags},
@@ -86,8 +62,8 @@ class ConvLSTM(Module):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         x, *others = shapes
-        channels, spatial = 4 * self.hidden_channels, LAYOUTS[len(self.kernel_size)][6:]
-        if len(x) != 3 + len(self.kernel_size) or x[2] not in (None, channels) or 0 in x[1:]:
+        channels, spatial = 4 * self.hidden_channels, LAYOUTS[self.axes][6:]
+        if len(x) != 3 + self.axes or x[2] not in (None, channels) or 0 in x[1:]:
             raise ShapeError(f"{self} takes an input (N, T, {channels}{spatial}, got {shape_text(x)}")
         state = (x[0], self.hidden_channels, *x[3:])
         wanted = [x[:2]] * self.has_mask + [state] * 2 * self.has_state
@@ -132,3 +108,53 @@ class ConvLSTM(Module):
             t = steps - 1 - place if self.go_backwards else place
             conv_ncdhw_f32(h, weight, no_bias, 1, 1, 1, 1, 1, 1, 1, z)
             step(gates, z, mask, t, place, options, parameters_of(*functions), h, c, given, target)
+
+
+@module
+class ConvLSTM1d(_ConvLSTM):
+    """Convolutional LSTM over gates (N, T, 4 * hidden_channels, L).
+
+    Parameters are those of :class:`ConvLSTM2d`.  Keras source: ``keras.layers.ConvLSTM1D``.
+    """
+
+    axes = 1
+
+
+@module
+class ConvLSTM2d(_ConvLSTM):
+    """Convolutional LSTM over gates (N, T, 4 * hidden_channels, H, W).
+
+    As :class:`LSTM`, with a convolution (stride 1, the size kept) in the place of the state's product.  The input's
+    convolution, bias included, is a module before this one.  It gives the last h, (N, hidden_channels, H, W); or all of
+    them, (N, T, hidden_channels, H, W); the last h and c follow as further steps if ``return_state``.
+
+    Inputs: the gates i, f, g, o; the mask (N, T) if ``has_mask``; h and c, (N, hidden_channels, H, W) each, if
+    ``has_state``.
+
+    Parameters
+    ----------
+    hidden_channels
+        Channels of the state.
+    kernel_size
+        Of the state's convolution.
+    activation, recurrent_activation, return_sequences, return_state, go_backwards, zero_output_for_mask
+        As :class:`LSTM`.
+    has_mask, has_state
+        Which inputs there are.
+    weight_hh
+        (4 * hidden_channels, hidden_channels, kernel height, kernel width).
+
+    Keras source: ``keras.layers.ConvLSTM2D``.
+    """
+
+    axes = 2
+
+
+@module
+class ConvLSTM3d(_ConvLSTM):
+    """Convolutional LSTM over gates (N, T, 4 * hidden_channels, D, H, W).
+
+    Parameters are those of :class:`ConvLSTM2d`.  Keras source: ``keras.layers.ConvLSTM3D``.
+    """
+
+    axes = 3

@@ -11,7 +11,7 @@ from tests.oracle.recurrent import applied, at, where
 
 
 def conv_lstm(module, x, *others):
-    axes, channels = len(module.kernel_size), module.hidden_channels
+    axes, channels = module.axes, module.hidden_channels
     batch, steps, _, *sizes = x.value.shape
     others = list(others)
     mask = others.pop(0).value != 0 if module.has_mask else np.ones((batch, steps), bool)
@@ -40,4 +40,4 @@ def conv_lstm(module, x, *others):
     return Bounded(value[:, 0], error[:, 0]) if flat else Bounded(value, error)
 
 
-RULES = {"ConvLSTM": conv_lstm}
+RULES = {f"ConvLSTM{axes}d": conv_lstm for axes in (1, 2, 3)}

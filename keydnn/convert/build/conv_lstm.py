@@ -13,20 +13,21 @@ from keydnn.convert.build.registry import builds
 from keydnn.convert.build.states import States
 from keydnn.errors import ShapeError
 from keydnn.modules.base import shape_text
-from keydnn.modules.conv_lstm import ConvLSTM
+from keydnn.modules.conv_lstm import ConvLSTM1d, ConvLSTM2d, ConvLSTM3d
 from keydnn.modules.recurrent import Steps
 from keydnn.modules.time import FoldTime, UnfoldTime
 
-AXES = {"ConvLSTM1D": 1, "ConvLSTM2D": 2, "ConvLSTM3D": 3}
+MODULES = {"ConvLSTM1D": ConvLSTM1d, "ConvLSTM2D": ConvLSTM2d, "ConvLSTM3D": ConvLSTM3d}
 
 
-@builds(*AXES)
+@builds(*MODULES)
 def conv_lstm(call: LayerCall) -> Sequence[Value]:
     """All steps of the input through one convolution, as images of one batch; then the recurrence.
 
     Gates i, f, c, o.  The state's convolution has neither strides nor dilation.
     """
-    axes = AXES[call.class_name]
+    kind = MODULES[call.class_name]
+    axes = kind.axes
     channels, window = call.integer("filters"), read_window(call, axes)
     call.ignore(*WITHOUT_EFFECT)
     call.require("time_major", False)
@@ -70,7 +71,7 @@ def conv_lstm(call: LayerCall) -> Sequence[Value]:
     given = [call.to_channels_first(state, window.last) for state in [*more, *initial]]
     sizes = (channels, *(call.size(sequence, axis) for axis in range(3, 3 + axes)))
     states = States(call, x, given, "hc", sizes)
-    module = ConvLSTM(
+    module = kind(
         channels,
         window.kernel_size,
         return_state=gives_states or states.kept,
