@@ -184,11 +184,10 @@ def test_keras_3_puts_a_channels_first_bias_on_the_wrong_axis():
 @pytest.mark.parametrize(
     "function",
     [
-        pytest.param(lambda library, x: x + 1.0, id="constant"),
-        pytest.param(lambda library, x: x + x, id="same-tensor-twice"),
-        pytest.param(lambda library, x: x[:, 0], id="slice"),
-        pytest.param(lambda library, x: library.ops.reshape(x, (-1, 12)), id="reshape"),
-        pytest.param(lambda library, x: library.ops.maximum(x, library.layers.Dense(4)(x)), id="two-tensors"),
+        pytest.param(lambda library, x: library.ops.sort(x), id="sort"),
+        pytest.param(lambda library, x: library.ops.median(x, 1), id="median"),
+        pytest.param(lambda library, x: library.ops.diagonal(x, 0, 1, 2), id="diagonal"),
+        pytest.param(lambda library, x: library.ops.top_k(x, 2)[0], id="top-k"),
     ],
 )
 def test_operations_of_keras_3_are_refused_by_name(function, source):
@@ -201,6 +200,7 @@ def test_operations_of_keras_3_are_refused_by_name(function, source):
 def test_every_builder_has_cases():
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
         importlib.import_module(f"tests.parity.{path.stem}")
-    assert set(BUILDERS) == COVERED
+    layers, covered = ({name for name in names if not name.startswith("ops>")} for names in (BUILDERS, COVERED))
+    assert layers == covered  # test_operations.py looks at the models for operations
     fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
     assert fused <= cases.FUSED

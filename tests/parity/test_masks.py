@@ -15,7 +15,6 @@ COVERED.update(("Masking",))
 
 STEPS = (5, 3)
 UNITS = 4
-WITHOUT_OPERATIONS = ("keras2",)  # Keras 3 writes Any, which is no layer
 
 
 def padded(random, shape):
@@ -139,7 +138,7 @@ chain("of-steps-of-steps", lambda layers: layers.TimeDistributed(lstm(layers)), 
 # --- as graphs: Keras 3 writes masks as operations, Keras 2 does not --------------------------------------------------
 
 
-@case((5, 3), (5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+@case((5, 3), (5, 3), draw=padded)
 def merged_masks(library, x, y):
     layers = library.layers
     x, y = layers.Masking()(x), layers.Masking()(y)
@@ -148,7 +147,7 @@ def merged_masks(library, x, y):
     return [lstm(layers)(one) for one in made]
 
 
-@case((5, 3), (5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+@case((5, 3), (5, 3), draw=padded)
 def merged_with_what_has_no_mask(library, x, y):
     layers = library.layers
     x = layers.Masking()(x)
@@ -156,7 +155,7 @@ def merged_with_what_has_no_mask(library, x, y):
     return [lstm(layers)(one) for one in made]
 
 
-@case((5, 3), (4, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+@case((5, 3), (4, 3), draw=padded)
 def sequences_one_behind_the_other(library, x, y):
     layers = library.layers
     return lstm(layers)(layers.Concatenate(axis=1)([layers.Masking()(x), layers.Masking()(y)]))
@@ -169,7 +168,7 @@ def a_product_of_masked_inputs(library, x):
     return layers.Multiply()([layers.Dense(4)(y), layers.Dense(4)(y)])
 
 
-@case((5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+@case((5, 3), draw=padded)
 def a_masked_branch(library, x):
     layers = library.layers
     y = layers.Masking()(x)
@@ -178,7 +177,7 @@ def a_masked_branch(library, x):
     return layers.GlobalAveragePooling1D()(layers.Add()([left, right]))
 
 
-@case((5, 3), draw=padded, kerases=WITHOUT_OPERATIONS)
+@case((5, 3), draw=padded)
 def a_model_of_masked_sequences(library, x):
     layers = library.layers
     inner = library.Sequential([library.Input(STEPS), layers.Dropout(0.1), sequence(layers), layers.Dense(3)])

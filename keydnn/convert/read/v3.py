@@ -57,12 +57,16 @@ def attach_v3(
     twice = base != "layers"
     base = f"{root}/{base}".lstrip("/")
     present = set(file.names(base))
-    stems = [snake_case(layer.class_name) for layer in model.layers]
-    absent = {stem: n - sum(bool(_is_group(g, stem)) for g in present) for stem, n in Counter(stems).items()}
+    stems = [snake_case(layer.class_name) if layer.package != "ops" else None for layer in model.layers]
+    stored = Counter(stem for stem in stems if stem is not None)
+    absent = {stem: n - sum(bool(_is_group(g, stem)) for g in present) for stem, n in stored.items()}
     counts: Counter[str] = Counter()
     known = set()
     layers = []
     for layer, stem in zip(model.layers, stems, strict=True):
+        if stem is None:  # operations on tensors are no layers, and are not stored
+            layers.append(layer)
+            continue
         same = _identity(layer)
         if model.version < (3,) and not twice and same in seen and absent[stem] > 0:
             absent[stem] -= 1
