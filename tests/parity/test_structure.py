@@ -18,15 +18,16 @@ def ops_of(library):
     return library.ops if library is keras else tensorflow
 
 
+def mean_of(library):
+    return library.ops.mean if library is keras else tensorflow.reduce_mean
+
+
 def residual(library, size=4, name=None):
     """Give a model with operations between its layers: a constant, a slice, a join, a product with itself."""
     x = library.Input((size,))
+    concatenate = library.ops.concatenate if library is keras else tensorflow.concat
     y = library.layers.Dense(size)(x) * 0.5 + np.arange(size, dtype=np.float32)
-    y = (
-        ops_of(library).concat([y[:, 1:], y[:, :1] - x[:, -1:]], 1)
-        if library is not keras
-        else (ops_of(library).concatenate([y[:, 1:], y[:, :1] - x[:, -1:]], 1))
-    )
+    y = concatenate([y[:, 1:], y[:, :1] - x[:, -1:]], 1)
     return library.Model(x, y * y + x, name=name)
 
 
@@ -108,8 +109,7 @@ def operations_between_convolutions(library, x):
     y = layers.Conv2D(4, 3, padding="same")(x)
     y = ops.maximum(y * 2 - np.array([1, 2, 3, 4], np.float32), 0.1)
     y = layers.Conv2D(5, 2)(y[:, 1:, ::2] / 3)
-    mean = (ops.mean if library is keras else tensorflow.reduce_mean)(y, (1, 2), keepdims=True)
-    y = layers.Conv2D(2, 1)(y - mean)
+    y = layers.Conv2D(2, 1)(y - mean_of(library)(y, (1, 2), keepdims=True))
     return y[:, :, 0] + y[:, :, -1]
 
 
@@ -124,8 +124,7 @@ def a_hard_swish_by_hand(library, x):
 @case((6, 5, 3))
 def squeeze_and_excite_by_hand(library, x):
     y = library.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
-    gate = (library.ops.mean if library is keras else tensorflow.reduce_mean)(y, (1, 2))
-    gate = library.layers.Dense(4, activation="sigmoid")(gate)
+    gate = library.layers.Dense(4, activation="sigmoid")(mean_of(library)(y, (1, 2)))
     return library.layers.Conv2D(2, 1)(y * gate[:, None, None, :])
 
 
@@ -141,11 +140,7 @@ def attention_by_hand(library, x):
 
 @case((5, 4))
 def layer_normalization_by_hand(library, x):
-    mean, var = (
-        (library.ops.mean, library.ops.var)
-        if library is keras
-        else (tensorflow.reduce_mean, tensorflow.math.reduce_variance)
-    )
+    mean, var = mean_of(library), library.ops.var if library is keras else tensorflow.math.reduce_variance
     y = (x - mean(x, -1, keepdims=True)) / (var(x, -1, keepdims=True) + 1e-3) ** 0.5
     return library.layers.Dense(3)(y)
 
