@@ -90,6 +90,13 @@ for class_name, (shape, options) in {
     for what, activation in {"relu": "relu", "softmax": "softmax", "object": leaky}.items():
         both_formats(f"fused-{what}", class_name, shape, activation=activation, **options)
 
+SPECTROGRAM = {"frame_length": 16, "kerases": ("keras3",)}
+for mode in ("log", "magnitude", "psd", "real", "imag", "stft"):
+    both_formats(mode, "STFTSpectrogram", (61, 2), mode=mode, **SPECTROGRAM)
+    both_formats(f"{mode}-expanded", "STFTSpectrogram", (61, 2), mode=mode, expand_dims=True, **SPECTROGRAM)
+both_formats("same", "STFTSpectrogram", (61, 1), padding="same", frame_step=5, fft_length=32, **SPECTROGRAM)
+both_formats("free", "STFTSpectrogram", (None, 2), mode="psd", frame_length=4, window="hamming", kerases=("keras3",))
+
 
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
 def test_convolution_agrees(case, name, source):

@@ -35,6 +35,23 @@ one("input-length", "Embedding", (7,), case=ids(0, 9), kerases=("keras2",), inpu
 one("mask-zero-unused", "Embedding", (7,), case=ids(0, 9), input_dim=9, output_dim=5, mask_zero=True)
 
 
+def there_and_back(what, **options):
+    """Add the case of a ReversibleEmbedding called both ways."""
+    cases.COVERED.add("ReversibleEmbedding")
+
+    def build(library, x):
+        layer = library.layers.ReversibleEmbedding(9, 5, **options)
+        return layer(library.layers.Dense(5)(layer(x)), reverse=True)
+
+    CASES.append(Case(f"ReversibleEmbedding-{what}", ((7,),), build, ("keras3",), **ids(0, 9)["case"]))
+
+
+there_and_back("tied")
+there_and_back("untied", tie_weights=False)
+there_and_back("capped", logit_soft_cap=3.0)
+there_and_back("masked", mask_zero=True, logit_soft_cap=2)
+
+
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
 def test_embedding_agrees(case, name, source):
     check(case, name, source)

@@ -10,9 +10,14 @@ import numpy as np
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.lora import lora_of, with_lora
 from keydnn.convert.build.registry import builds
+from keydnn.modules.arithmetic import Scalar
 from keydnn.modules.base import Array
 from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.modules.geometry import AnyPadding, Ints
+from keydnn.modules.merge import Add
+from keydnn.modules.rescale import Affine
+from keydnn.modules.shape import Permute, Reshape
+from keydnn.modules.unary import Unary
 
 Convolution = Conv1d | Conv2d | Conv3d
 PLAIN: dict[str, type[Convolution]] = {"Conv1D": Conv1d, "Conv2D": Conv2d, "Conv3D": Conv3d}
@@ -215,3 +220,50 @@ def _named_sizes(call: LayerCall, axes: int, last: bool) -> Sequence[int]:
     if len(shape) != axes + 2 or any(type(size) is not int or size < 1 for size in sizes):
         call.refuse("output_shape", f"{axes + 2} sizes are expected")
     return list(sizes)
+
+
+@builds("STFTSpectrogram")
+def stft_spectrogram(call: LayerCall) -> Value:
+    """Every channel by the same kernels of cosines and sines: the real and the imaginary part of each frequency."""
+    mode = call.choice("mode", "log", ("log", "magnitude", "psd", "real", "imag", "stft"))
+    length = call.integer("frame_length", 256)
+    step = call.integer("frame_step") if call.option("frame_step") is not None else length // 2
+    padding, expand = call.choice("padding", "valid", ("valid", "same")), call.boolean("expand_dims", False)
+    whole = call.integer("fft_length") if call.option("fft_length") is not None else 1 << (length - 1).bit_length()
+    call.ignore("window", "periodic", "scaling")  # which the kernels began with
+    last = call.channels_last()
+    x = call.to_channels_first(call.input(rank=3), last)
+    channels, bins = call.size(x, 1), whole // 2 + 1
+    shape = (length, 1, bins)
+    kernels = call.weights(real_kernel=None if mode == "imag" else shape, imag_kernel=None if mode == "real" else shape)
+
+    def signal(kernel: Array, part: str = "") -> Value:
+        weight = np.tile(channels_leading(kernel), (channels, 1, 1))
+        return call.emit(
+            Conv1d(channels, len(weight), length, step, padding, 1, channels, False, weight=weight), x, part=part
+        )
+
+    if mode in ("real", "imag", "stft"):
+        bins *= len(kernels)
+        spectrum = signal(np.concatenate(kernels, axis=2))
+    else:
+        squares = [
+            call.emit(Unary("square"), signal(kernel, part), part=f"{part}_square")
+            for kernel, part in zip(kernels, ("real", "imag"), strict=True)
+        ]
+        spectrum = _scaled_power(call, call.emit(Add(), *squares, part="power"), mode, channels, bins)
+    if not expand:
+        return call.to_channels_last(spectrum, last)
+    y = call.emit(Reshape((channels, bins, -1)), spectrum, part="apart")
+    return call.emit(Permute((0, 3, 2, 1) if last else (0, 1, 3, 2)), y, part="turned")
+
+
+def _scaled_power(call: LayerCall, power: Value, mode: str, channels: int, bins: int) -> Value:
+    """Give the power as the mode wants it: its root, the logarithm of that, or for both signs of each frequency."""
+    if mode == "psd":
+        both = np.full((bins, 1), 2, np.float32)
+        both[[0, -1]] = 1
+        weight = np.tile(both, (channels, 1))
+        return call.emit(Affine(weight.shape, weight=weight, bias=0 * weight), power, part="density")
+    root = call.emit(Unary("sqrt"), call.emit(Scalar("maximum", 1e-7), power, part="floor"), part="magnitude")
+    return root if mode == "magnitude" else call.emit(Unary("log"), root, part="log")
