@@ -43,7 +43,7 @@ def there_and_back(what, **options):
         layer = library.layers.ReversibleEmbedding(9, 5, **options)
         return layer(library.layers.Dense(5)(layer(x)), reverse=True)
 
-    CASES.append(Case(f"ReversibleEmbedding-{what}", ((7,),), build, ("keras3",), **ids(0, 9)["case"]))
+    CASES.append(Case(f"ReversibleEmbedding-{what}", ((7,),), build, ("keras3",), **ids(0, 9)))
 
 
 there_and_back("tied")
