@@ -254,19 +254,28 @@ def exp_of_negative(x: Any) -> Any:
 
 
 @exact
-def sigmoid_times_tanh(x: Any, y: Any) -> Any:
-    """``sigmoid(x) * tanh(y)`` with one division, within 5 ulps and the smallest normal number.
-
-    ``tanh(y) = -m / (2 + m)`` with ``m = exp(-2 |y|) - 1``.
-    """
-    a = abs(y)
+def expm1_of_minus_twice(a: Any) -> Any:
+    """``exp(-2 a) - 1`` of a >= 0, within 2 ulps.  NaN passes."""
     doubled = np.float32(20) if a > np.float32(10) else a + a  # tanh(10) rounds to 1
     shifted = multiply_add(doubled, -LOG2_E, ROUNDER)
     whole = shifted - ROUNDER
     r = multiply_add(whole, -LOG_2_LOW, multiply_add(whole, -LOG_2_HIGH, -doubled))
     power = power_of_two(difference(bits(shifted), ROUNDER_BITS))
-    m = multiply_add(exp_minus_1_of_remainder(r), power, power - ONE)
-    return copy_sign(-m / ((ONE + exp_of_negative(x)) * (TWO + m)), y)
+    return multiply_add(exp_minus_1_of_remainder(r), power, power - ONE)
+
+
+@exact
+def short_tanh(x: Any) -> Any:
+    """``tanh(x) = -m / (2 + m)`` with ``m = exp(-2 |x|) - 1``, within 4 ulps: fewer steps than :func:`tanh`."""
+    m = expm1_of_minus_twice(abs(x))
+    return copy_sign(m / (TWO + m), x)
+
+
+@exact
+def sigmoid_times_tanh(x: Any, y: Any) -> Any:
+    """``sigmoid(x) * tanh(y)`` with one division, within 5 ulps and the smallest normal number."""
+    m = expm1_of_minus_twice(abs(y))
+    return copy_sign(m / ((ONE + exp_of_negative(x)) * (TWO + m)), y)
 
 
 # --- the logarithm ---------------------------------------------------------------------------------------------------

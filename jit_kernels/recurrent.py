@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from numba import prange
 
 from jit_kernels import activation
-from jit_kernels._elementary import ONE, ZERO, exact, exp_of_negative, inlined, sigmoid_times_tanh
+from jit_kernels._elementary import ONE, ZERO, exact, exp_of_negative, inlined, short_tanh, sigmoid_times_tanh
 from jit_kernels._jit import Kernel, device, kernel
 
 GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple": 1}
@@ -28,6 +28,12 @@ def sigmoid(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @exact
+def tanh(x: Any, a: Any, b: Any, c: Any) -> Any:
+    """``tanh(x)``."""
+    return short_tanh(x)
+
+
+@exact
 def gated_tanh(x: Any, y: Any, p: Any) -> Any:
     """``sigmoid(x) * tanh(y)``."""
     return sigmoid_times_tanh(x, y)
@@ -35,7 +41,7 @@ def gated_tanh(x: Any, y: Any, p: Any) -> Any:
 
 def scalar_function(name: str) -> Any:
     """Give a function of ``jit_kernels/activation.py`` by its name; "" gives one that changes nothing."""
-    return {"": unchanged, "sigmoid": sigmoid}.get(name) or getattr(activation, name)
+    return {"": unchanged, "sigmoid": sigmoid, "tanh": tanh}.get(name) or getattr(activation, name)
 
 
 def gated(activation: str, gate: str) -> Any:

@@ -182,3 +182,28 @@ def test_layers_shows_the_plan_or_the_modules_of_a_keras_file(perf, modules, cap
 @pytest.mark.parametrize("engine", ["keydnn", "onnxruntime", "openvino", "keras"])
 def test_the_programs_of_start_are_python(perf, engine):
     compile(perf("start").program(engine, Path("a model"), Path("x.npy")), engine, "exec")
+
+
+# --- recurrent layers -------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_recurrent_layers_has_a_cell_for_each_column(perf):
+    recurrent = perf("recurrent")
+    record = {
+        "setting": ["LSTM", 64, 20, 1, 2],
+        "seconds": {"keydnn": [0.001, 0.003], "onnxruntime": [0.002, 0.002]},
+        "difference": 3e-7,
+    }
+    row = recurrent.row(record)
+    assert len(row) == len(recurrent.COLUMNS)
+    assert row == ["LSTM", "64", "20", "1", "2", "2.000", "2.000", "1.00", "3e-07"]
+
+
+def test_models_of_recurrent_layers_have_the_weights_that_are_raced(perf):
+    recurrent = perf("recurrent")
+    for cell in recurrent.CELLS:
+        weights = recurrent.weights_of(cell, 3, 5)
+        model = recurrent.keydnn_model(cell, weights)
+        assert model.predict(np.zeros((2, 4, 3), np.float32)).shape == (2, 5)
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(array, weights[name.rpartition(".")[2]])

@@ -58,6 +58,8 @@ CASES = {
     "log1p_of_share": (np.log1p, 0.0, 1.0, 1.5, None),
     "normal_product": (normal_product, -INF, INF, 6.0, (NAN, INF, NAN, -0.0)),
     "exp_of_negative": (lambda x: np.exp(-x), -87.0, 87.0, 1.2, None),
+    "expm1_of_minus_twice": (lambda x: np.expm1(-2 * x), 0.0, INF, 2.0, None),
+    "short_tanh": (np.tanh, -INF, INF, 4.0, (NAN, 1.0, -1.0, -0.0)),
 }
 
 
