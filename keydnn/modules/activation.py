@@ -340,7 +340,7 @@ class TanhShrink(Elementwise):
 class Threshold(Elementwise):
     """``x`` above ``threshold``, else ``value``, also for NaN, as ``torch.nn.Threshold``.
 
-    Keras source: ``keras.activations.threshold``, ``ThresholdedReLU`` of Keras 2 (``value = 0``).
+    Keras source: ``keras.activations.threshold``.
     """
 
     threshold: float

@@ -34,7 +34,6 @@ from keydnn.modules.activation import (
     Squareplus,
     Tanh,
     TanhShrink,
-    Threshold,
 )
 from keydnn.modules.arithmetic import Scalar, Where
 from keydnn.modules.base import Module, shape_text
@@ -151,8 +150,10 @@ def elu(call: LayerCall) -> Value:
 
 @builds("ThresholdedReLU", passes_mask=True, stepwise=True)
 def thresholded_relu(call: LayerCall) -> Value:
-    """X where x > theta, else 0; Keras 2 only."""
-    return call.emit(Threshold(call.number("theta", 1.0), 0.0), call.input())
+    """``x * (x > theta)``, which is NaN for NaN and -inf; Keras 2 only."""
+    theta = call.number("theta", 1.0)
+    x = call.input()
+    return call.emit(Multiply(), x, call.emit(Scalar("greater", theta), x, part="above"))
 
 
 @builds("ops>Softmax")
