@@ -60,7 +60,13 @@ def test_nothing_else_lists_layers():
     Wrappers are read with the layers that they hold, and written out as those: both must name them.  Operations on
     sizes of tensors are worked out in one place.
     """
-    old = ("normalize/spelling", "normalize/keras1", "normalize/keras1_weights", "normalize/tensorflow")
+    old = (
+        "normalize/spelling",
+        "normalize/keras1",
+        "normalize/keras1_weights",
+        "normalize/tensorflow",
+        "normalize/raw_operations",
+    )
     wrappers = ("normalize/wrappers", "read/architecture")
     allowed = {ROOT / "keydnn" / "convert" / f"{name}.py" for name in (*old, *wrappers, "build/sizes")}
     allowed.add(ROOT / "keydnn" / "checkpoint" / "earlier.py")

@@ -42,10 +42,10 @@ FUNCTIONS = {
     "add": (np.add, 1),
     "subtract": (np.subtract, 1),
     "multiply": (np.multiply, 1),
-    "divide": (np.divide, 1),
+    "divide": (np.divide, 2),  # TensorFlow's graphs multiply by the reciprocal of a constant
     "divide_no_nan": (_divide_no_nan, 1),
     "floor_divide": (_floor_divide, 0),
-    "remainder": (_remainder, 1),
+    "remainder": (_remainder, 3),
     "power": (np.power, FUNCTION),
     "squared_difference": (lambda x, y: (x - y) ** 2, 3),
     "maximum": (np.maximum, 0),
@@ -71,7 +71,10 @@ def of_two(name, x, y):
                 spread = np.where(near & touched, 1, spread)
         if name in COMPARISONS:
             return Bounded(value, spread)
-        rounded = gamma(roundings) * (np.abs(value) + spread) + TINY
+        size = np.abs(value) + spread
+        if name == "remainder":  # TensorFlow's graphs work out x - floor(x / y) * y
+            size = size + x.largest + y.largest
+        rounded = gamma(roundings) * size + TINY
         return Bounded(value, np.where(np.isfinite(value), spread + rounded, 0))
 
 

@@ -1,4 +1,4 @@
-"""Pass: operations that tf-keras saves as layers (``TFOpLambda``, ``SlicingOpLambda``) in Keras 3's spelling.
+"""Pass: operations that Keras 2 saves as layers (``TFOpLambda``, ``TensorFlowOpLayer``) in Keras 3's spelling.
 
 Their functions are names in the file; nothing is looked up in TensorFlow.
 """
@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from keydnn.convert.normalize.notes import Notes
+from keydnn.convert.normalize.raw_operations import as_function
 from keydnn.convert.normalize.tensorflow import IGNORED, Signature, signature_of
 from keydnn.convert.read.nodes import slice_of
 from keydnn.convert.read.record import Call, KerasModel, Layer, refs_in
+from keydnn.errors import KerasFileError
 from keydnn.strict_json import Json
 
 LAMBDAS = {"TFOpLambda", "SlicingOpLambda"}
@@ -20,10 +22,20 @@ LAMBDAS = {"TFOpLambda", "SlicingOpLambda"}
 
 def rename_operations(model: KerasModel, notes: Notes) -> KerasModel:
     """Give every operation its class in ``keras.ops``; what has none goes by TensorFlow's name in package ``tf``."""
-    return dataclasses.replace(model, layers=tuple(_renamed(layer, notes) for layer in model.layers))
+
+    def renamed(layer: Layer) -> Layer:
+        try:
+            return _renamed(layer, notes)
+        except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
+            what = f"layer {layer.name!r} ({layer.class_name}): an operation that Keras does not write"
+            raise KerasFileError(f"{model.source}: {what}: {error}") from None
+
+    return dataclasses.replace(model, layers=tuple(map(renamed, model.layers)))
 
 
 def _renamed(layer: Layer, notes: Notes) -> Layer:
+    if layer.class_name == "TensorFlowOpLayer" and not layer.package:
+        layer = as_function(layer)
     if layer.package or layer.class_name not in LAMBDAS:
         return layer
     function = str(layer.config.get("function"))
