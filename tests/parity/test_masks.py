@@ -34,7 +34,7 @@ def chain(what, *makers, shape=STEPS, **options):
         layers = [library.layers.Masking(), *(make(library.layers) for make in makers)]
         return library.Sequential([library.Input(shape), *layers])
 
-    CASES.append(Case(what, (shape,), build, draw=padded, **options))
+    CASES.append(Case(what, (shape,), build, draw=padded, sources=("keras",), **options))
 
 
 def lstm(layers, **options):
@@ -142,7 +142,8 @@ chain("of-steps-of-steps", lambda layers: layers.TimeDistributed(lstm(layers)), 
 def merged_masks(library, x, y):
     layers = library.layers
     x, y = layers.Masking()(x), layers.Masking()(y)
-    made = [kind()([x, y]) for kind in (layers.Add, layers.Subtract, layers.Average, layers.Multiply)]
+    kinds = (layers.Add, layers.Subtract, layers.Average, layers.Multiply, layers.Maximum, layers.Minimum)
+    made = [kind()([x, y]) for kind in kinds]
     made.append(layers.Concatenate()([x, y]))
     return [lstm(layers)(one) for one in made]
 
@@ -151,7 +152,7 @@ def merged_masks(library, x, y):
 def merged_with_what_has_no_mask(library, x, y):
     layers = library.layers
     x = layers.Masking()(x)
-    made = [kind()([x, y]) for kind in (layers.Add, layers.Multiply, layers.Concatenate)]
+    made = [kind()([x, y]) for kind in (layers.Add, layers.Multiply, layers.Maximum, layers.Concatenate)]
     return [lstm(layers)(one) for one in made]
 
 
@@ -166,6 +167,18 @@ def a_product_of_masked_inputs(library, x):
     layers = library.layers
     y = layers.Masking()(x)
     return layers.Multiply()([layers.Dense(4)(y), layers.Dense(4)(y)])
+
+
+def with_mask(random, shape):
+    """Draw a mask of two axes, and numbers otherwise."""
+    return random.integers(0, 2, shape) if len(shape) == 2 else random.standard_normal(shape)
+
+
+@case((5, 3), (5,), draw=with_mask, kerases=("keras3",))
+def masks_by_position(library, x, mask):
+    layers = library.layers
+    made = [layers.GRU(5), layers.Bidirectional(layers.LSTM(UNITS)), stack(layers), layers.RNN(layers.GRUCell(5))]
+    return [one(x, None, mask) for one in made]
 
 
 @case((5, 3), draw=padded)
@@ -190,6 +203,43 @@ def masks_made_inside_of_a_model(library, x):
     given = library.Input(STEPS)
     inner = library.Model(given, layers.Dense(3)(layers.Masking()(given)))
     return layers.Bidirectional(layers.SimpleRNN(UNITS))(inner(x))
+
+
+def words(random, shape):
+    """Draw ids, many of them 0."""
+    return random.integers(0, 3, shape)
+
+
+@case((6,), draw=words)
+def words_and_padding(library, x):
+    layers = library.layers
+    y = layers.Embedding(3, 4, mask_zero=True)(x)
+    y = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True))(layers.Dropout(0.1)(y))
+    return [layers.GRU(3)(y), layers.GlobalAveragePooling1D()(layers.Dense(2)(y))]
+
+
+@case((6,), draw=words)
+def words_of_a_sequential_model(library, x):
+    layers = library.layers
+    return library.Sequential(
+        [library.Input((6,)), layers.Embedding(3, 4, mask_zero=True), layers.SpatialDropout1D(0.2), lstm(layers)]
+    )
+
+
+@case((3, 6), draw=words, kerases=("keras2",))
+def words_of_sentences_of_a_text(library, x):
+    layers = library.layers
+    y = layers.TimeDistributed(layers.Embedding(3, 4, mask_zero=True))(x)
+    y = layers.TimeDistributed(layers.Bidirectional(layers.GRU(UNITS)))(y)
+    return lstm(layers)(y)
+
+
+@case((3, 6), draw=words)
+def words_of_sentences_by_a_model(library, x):
+    layers = library.layers
+    sentence = library.Input((6,))
+    inner = library.Model(sentence, layers.GRU(UNITS)(layers.Embedding(3, 4, mask_zero=True)(sentence)))
+    return lstm(layers)(layers.TimeDistributed(inner)(x))
 
 
 @case((2, 5, 3), draw=padded, kerases=("keras2",))

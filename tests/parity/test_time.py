@@ -163,6 +163,38 @@ def both_ways_inside_of_a_model(library, x):
     return library.Model(x, inner(x))
 
 
+@case(STEPS, STEPS)
+def several_outputs_of_a_shared_model(library, x, y):
+    """Of one layer, read inside of the model and behind it."""
+    layers = library.layers
+    given = library.Input(STEPS)
+    steps, h, c = layers.LSTM(UNITS, return_sequences=True, return_state=True)(given)
+    encoder = library.Model(given, [steps, layers.Dense(3)(h), c])
+    (left, dense, _), (right, _, carried) = encoder(x), encoder(y)
+    return [layers.Subtract()([left, right]), layers.Concatenate()([dense, carried])]
+
+
+@case(STEPS, (4, 3))
+def from_encoder_to_decoder(library, x, y):
+    layers = library.layers
+    given = library.Input(STEPS)
+    _, *states = layers.Bidirectional(layers.GRU(UNITS, return_state=True))(given)
+    encoder = library.Model(given, states)
+    wide = library.Input((4, 3)), library.Input((UNITS,)), library.Input((UNITS,))
+    decoder = library.Model(
+        wide, layers.Bidirectional(layers.GRU(UNITS, return_sequences=True))(wide[0], initial_state=list(wide[1:]))
+    )
+    return decoder([y, *encoder(x)])
+
+
+@case((2, *STEPS))
+def states_of_a_model_for_every_step(library, x):
+    layers = library.layers
+    given = library.Input(STEPS)
+    _, h, c = layers.LSTM(UNITS, return_state=True)(given)
+    return layers.TimeDistributed(library.Model(given, layers.Multiply()([h, c])))(x)
+
+
 # --- RNN --------------------------------------------------------------------------------------------------------------
 
 
@@ -184,8 +216,7 @@ def cells(what, *kinds, states=0, both=False, **options):
 
     sizes = [UNITS + place for place, kind in enumerate(kinds) for _ in range(1 + (kind == "LSTM"))]
     shapes = ((3, 3), *([(size,) for size in sizes] if states else []))
-    # Keras 2 nests the states of several cells in its calls
-    CASES.append(Case(what, shapes, build, ("keras3",) if states and len(kinds) > 1 else ("keras3", "keras2")))
+    CASES.append(Case(what, shapes, build))
 
 
 for name in CLASSES:

@@ -8,7 +8,7 @@ import pytest
 import keydnn.plan
 from jit_kernels._launch import most_threads
 from keydnn import set_num_threads
-from keydnn.modules import Conv2d, MaxPool2d
+from keydnn.modules import LSTM, Conv2d, FoldTime, GlobalAvgPool2d, MaxPool2d, UnfoldTime
 from keydnn.plan import Program
 from tests.plan.graphs import Maker, assert_plan_agrees, random
 
@@ -42,3 +42,20 @@ def test_parts_give_what_the_whole_gives(count, threads, monkeypatch):
 def test_parts_are_right(monkeypatch):
     monkeypatch.setattr(keydnn.plan, "CACHE_NUMBERS", 1)
     assert_plan_agrees(graph(), [random(2, 5, 3, 20, 20)])
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_parts_of_sequences_whose_steps_are_examples(count, monkeypatch):
+    make = Maker(x=(5, 3, 12, 12), y=(5, 2))
+    make("fold", FoldTime(), "x")
+    make("conv", Conv2d(3, 20, 3), "fold")
+    make("pool", GlobalAvgPool2d(), "conv")
+    make("unfold", UnfoldTime(), "pool", "y")
+    make("lstm", LSTM(20, 4, return_sequences=True), "unfold")
+    model = make.graph("lstm", "unfold")
+    arrays = [random(3, count, 5, 3, 12, 12), random(4, count, 5, 2)]
+    whole = Program(model).run(arrays)
+    monkeypatch.setattr(keydnn.plan, "CACHE_NUMBERS", 1)
+    for one, other in zip(whole, Program(model).run(arrays), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert_plan_agrees(model, arrays)

@@ -42,8 +42,8 @@ def conv_lstm(call: LayerCall) -> Sequence[Value]:
         "go_backwards": call.boolean("go_backwards", False),
         "zero_output_for_mask": zeroes_masked_steps(call) and call.version >= (3,),  # Keras 2 does not heed it here
     }
-    mask = call.mask()
-    initial = call.tensors("initial_state")
+    mask = call.tensor("mask by position", 2) or call.mask()
+    initial = call.tensors("initial_state", 1)
     x, *more = call.inputs()
     if len(x.shape) != 3 + axes:
         raise ShapeError(f"takes an input of rank {3 + axes}, got {shape_text(x.shape)}")

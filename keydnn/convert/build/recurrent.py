@@ -105,8 +105,8 @@ def read_function(call: LayerCall, key: str, default: str) -> Function:
 
 def _emit(call: LayerCall, kind: type[Recurrent], options: dict[str, Any], order: Sequence[int] = ()) -> list[Value]:
     """Take mask, inputs and weights, and emit the layer; its outputs are the sequence (or last step) and the states."""
-    mask = call.mask()
-    given = call.tensors("initial_state")
+    mask = call.tensor("mask by position", 2) or call.mask()
+    given = call.tensors("initial_state", 1)
     x, *more = call.inputs()
     count, gives_states = kind.state_count, options["return_state"]
     if len(x.shape) != 3:

@@ -96,6 +96,7 @@ def _spectral(writer: _Writer, layer: Layer) -> list[Layer]:
 
 def _bidirectional(writer: _Writer, layer: Layer) -> list[Layer]:
     """Apply both layers, the second one's outputs turned round, and merge."""
+    layer = dataclasses.replace(layer, calls=tuple(map(_by_keyword, layer.calls)))
     forward, backward = writer.part(layer, "layer"), writer.part(layer, "backward_layer")
     writer.rewrite(layer, f"written out as two layers, {forward.class_name} and {backward.class_name}")
     sequences = bool(forward.config.get("return_sequences", False))
@@ -129,6 +130,7 @@ def _zeroes_masked_steps(writer: _Writer, layer: Layer) -> bool:
 
 def _rnn(writer: _Writer, layer: Layer) -> list[Layer]:
     """Give the layer that a cell belongs to; several cells are layers one behind the other."""
+    layer = dataclasses.replace(layer, calls=tuple(map(_by_keyword, layer.calls)))
     cell = writer.part(layer, "cell")
     stacked = cell.class_name == "StackedRNNCells" and not cell.package
     cells = [part for key, part in cell.parts.items() if key.startswith("cells/")] if stacked else [cell]
@@ -228,6 +230,12 @@ def _leaves(value: Any) -> list[Any]:
 def _sequence(call: Call) -> Any:
     """Give the first tensor of a call."""
     return next(refs_in(call.args), None)
+
+
+def _by_keyword(call: Call) -> Call:
+    """Give a call of a recurrent layer whose further arguments, where Keras 3 has them by position, are named."""
+    named = zip(("initial_state", "mask", "training"), call.args[1:], strict=False)
+    return Call(call.args[:1], {**{name: value for name, value in named if value is not None}, **call.kwargs})
 
 
 def _states(call: Call) -> list[Any]:
