@@ -62,6 +62,20 @@ for what, (axes, shapes) in {
         one(f"{what}{'-normalized' * normalize}", "Dot", *shapes, axes=axes, normalize=normalize)
 
 
+@case((4, 3))
+def merges_of_one_input(library, x):
+    layers = library.layers
+    kinds = (layers.Add, layers.Average, layers.Multiply, layers.Maximum, layers.Minimum, layers.Concatenate)
+    return [kind()([library.layers.Dense(2)(x)]) for kind in kinds]
+
+
+@case((4, 3))
+def merges_of_one_tensor_twice(library, x):
+    layers = library.layers
+    kinds = (layers.Add, layers.Average, layers.Multiply, layers.Maximum, layers.Concatenate)
+    return [kind()([x, x]) for kind in kinds]
+
+
 def padded(random, shape):
     """Draw sequences with steps of zeros."""
     return random.standard_normal(shape) * (random.random((*shape[:-1], 1)) < 0.6)
