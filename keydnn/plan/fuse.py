@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from keydnn.graph import Graph, Node
 from keydnn.modules.activation import Elementwise, Identity, ReLU
+from keydnn.modules.arithmetic import Scalar
 from keydnn.modules.base import Array, Module
 from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.modules.dense import Linear
@@ -35,7 +36,15 @@ HALO_PADS = (ZeroPad1d, ZeroPad2d)  # these can be a part of the halo
 PADS = (*HALO_PADS, ZeroPad3d)
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 HEADS = (*CONVOLUTIONS, *TRANSPOSED, Linear, *BATCH_NORMS, Add, Subtract, Multiply, Maximum, Minimum)
-NORMS = (*BATCH_NORMS, Rescale, Affine)
+NORMS = (*BATCH_NORMS, Rescale, Affine, Scalar)
+# Scale and shift that a number makes, by the operation and whether the number comes first.
+SCALES: Mapping[tuple[str, bool], Callable[[Any], tuple[Any, Any]]] = {
+    ("add", False): lambda value: (1.0, value),
+    ("subtract", False): lambda value: (1.0, -value),
+    ("subtract", True): lambda value: (-1.0, value),
+    ("multiply", False): lambda value: (value, 0.0),
+    ("divide", False): lambda value: (1 / value, 0.0),
+}
 VIEWS = (Dropout, FoldTime, Identity, Reshaping, UnfoldTime)
 
 
@@ -161,15 +170,15 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
     nodes, module = (*unit.nodes, node), node.module
     if isinstance(module, (Dropout, Identity)):
         return dataclasses.replace(unit, nodes=nodes)
-    if isinstance(module, Elementwise):
-        return dataclasses.replace(unit, nodes=nodes, following=module)
     head: Any = unit.module
     is_product = (isinstance(head, Linear) and unit.rank == 2) or isinstance(head, CONVOLUTIONS)
-    if not is_product or unit.residual is not None:
+    can_take = is_product and unit.residual is None
+    if can_take and isinstance(module, NORMS) and has_factors(module) and can_fold(head, (*unit.norms, module)):
+        return dataclasses.replace(unit, nodes=nodes, norms=(*unit.norms, module))
+    if isinstance(module, Elementwise):
+        return dataclasses.replace(unit, nodes=nodes, following=module)
+    if not can_take:
         return None
-    if isinstance(module, NORMS) and has_factors(module):
-        norms = (*unit.norms, module)
-        return dataclasses.replace(unit, nodes=nodes, norms=norms) if can_fold(head, norms) else None
     if isinstance(module, Add) and getattr(head, "groups", 1) == 1 and len(node.inputs) == 2:
         other = next((name for name in node.inputs if name != unit.value), None)
         shape = graph.shapes[unit.value]
@@ -181,11 +190,17 @@ def _extended(unit: Unit, node: Node, graph: Graph) -> Unit | None:
 
 def has_factors(norm: Module) -> bool:
     """Tell whether a module scales and shifts whole channels."""
+    if isinstance(norm, Scalar):
+        return (norm.operation, norm.reverse) in SCALES or norm.operation in ("add", "multiply")
     return not isinstance(norm, Affine) or math.prod(norm.shape[1:]) == 1
 
 
 def factors(norm: Any) -> tuple[Any, Any]:
     """Give the scale and the shift of each channel (or of all), float64."""
+    if isinstance(norm, Scalar):
+        return SCALES.get((norm.operation, norm.reverse), SCALES[norm.operation, False])(
+            np.float64(np.float32(norm.value))
+        )
     if isinstance(norm, Rescale):
         return np.float64(np.float32(norm.scale)), np.float64(np.float32(norm.offset))
     if isinstance(norm, Affine):

@@ -23,6 +23,7 @@ from keydnn.modules import (
     ReLU,
     Rescale,
     Reshape,
+    Scalar,
     Subtract,
 )
 from keydnn.plan import Program
@@ -104,6 +105,25 @@ def scaled_branch():
     make("scale", Rescale(0.17, 0.3), "conv")
     make("add", Add(), "x", "scale")
     return make.graph("add"), ["conv+scale+add"]
+
+
+def numbers_behind_a_convolution():
+    make = image()
+    make("conv", conv(4), "x")
+    for place, (operation, value, reverse) in enumerate(
+        [("multiply", 0.5, True), ("add", 3.0, False), ("subtract", 0.25, True), ("divide", 7.0, False)]
+    ):
+        make(f"number{place}", Scalar(operation, value, reverse), f"number{place - 1}" if place else "conv")
+    make("relu", ReLU(6.0), "number3")
+    return make.graph("relu"), ["conv+number0+number1+number2+number3+relu"]
+
+
+def a_number_that_does_not_scale():
+    make = image()
+    make("conv", conv(4), "x")
+    make("less", Scalar("subtract", 0.5), "conv")
+    make("over", Scalar("divide", 2.0, reverse=True), "less")
+    return make.graph("over"), ["conv+less+over"]
 
 
 def affine_of_channels():
@@ -371,7 +391,7 @@ def transposed():
 
 
 CASES = [
-    scaled_branch, affine_of_channels, affine_of_pixels,
+    scaled_branch, numbers_behind_a_convolution, a_number_that_does_not_scale, affine_of_channels, affine_of_pixels,
     plain_chain, no_bias, two_norms, residual_of_input, residual_first, winograd_sized_residual, strided_residual,
     residual_computed_later, norm_after_sum, norm_after_relu, sum_after_relu, two_sums, two_relus, relu6, relu_to_zero,
     relu_with_slope, norm_and_another_reader, output_in_the_middle, output_is_the_convolution,
