@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import from_keras
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import ConvLSTM1d, ConvLSTM2d, ConvLSTM3d
 from tests import naive, oracle
+from tests.convert import files
 from tests.plan.graphs import Maker, assert_plan_agrees
 from tests.properties import assert_any_thread_count
 
@@ -147,3 +149,27 @@ def test_bad_parameters_are_refused_by_name(options, word):
 def test_wrong_shapes_are_refused(options, shapes):
     with pytest.raises(ShapeError, match="takes a"):
         made(**options)(*(np.zeros(shape) for shape in shapes))
+
+
+# --- from files that no installed Keras writes ------------------------------------------------------------------------
+
+
+def test_a_file_of_keras_1_has_twelve_arrays_in_another_order(tmp_path):
+    kernel, recurrent, bias = random(7, 3, 2, 2, 12), random(8, 3, 2, 3, 12), random(9, 12)
+    joined = {"kernel:0": kernel, "recurrent_kernel:0": recurrent, "bias:0": bias}
+    new = {"name": "c", "filters": 3, "kernel_size": [3, 2], "padding": "same", "recurrent_activation": "hard_sigmoid"}
+    old = {"name": "c", "nb_filter": 3, "nb_row": 3, "nb_col": 2, "border_mode": "same", "dim_ordering": "tf"}
+    old |= {"inner_activation": "hard_sigmoid", "activation": "tanh", "subsample": [1, 1]}
+    split = {
+        f"c_{name}_{gate}:0": array[..., 3 * place : 3 * place + 3]
+        for gate, place in (("i", 0), ("c", 2), ("f", 1), ("o", 3))
+        for name, array in zip("WUb", joined.values(), strict=True)
+    }
+    x = random(10, 2, 4, 5, 4, 2)
+    found = []
+    for config, weights, version in ((new, joined, "2.2.4"), (old, split, "1.2.2")):
+        model = files.sequential(("ConvLSTM2D", config), shape=(None, 4, 5, 4, 2))
+        path = files.write_h5(tmp_path / f"{version}.h5", model, {"c": weights}, version)
+        found.append(from_keras(path, strict=False)(x))
+    assert found[0].shape == (2, 5, 4, 3)
+    np.testing.assert_array_equal(*found)

@@ -260,3 +260,27 @@ def test_masked_outputs_that_keras_sets_to_zero_in_another_order_are_refused(tmp
     path = files.write_h5(tmp_path / "m.h5", files.sequential(*layers, shape=(None, 4, 3)), {})
     with pytest.raises(KerasInteropError, match="LSTM with unroll=True"):
         from_keras(path, strict=False)
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "2.2.4"])
+def test_a_stateful_layer_of_an_old_sequential_file_fixes_the_batch(tmp_path, version):
+    options = {"name": "r", "stateful": True, "batch_input_shape": [2, None, 3]}
+    options |= {"units": 5} if version > "2" else {"output_dim": 5}
+    entry = {"class_name": "SimpleRNN", "config": options}
+    weights = {"kernel:0": random(0, 3, 5), "recurrent_kernel:0": random(1, 5, 5), "bias:0": random(2, 5)}
+    if version < "2":
+        weights = dict(zip(("r_W", "r_U", "r_b"), weights.values(), strict=True))
+    config = {"class_name": "Sequential", "config": [entry]}
+    model = from_keras(files.write_h5(tmp_path / "m.h5", config, {"r": weights}, version), strict=False)
+    assert [given.shape for given in model.graph.inputs] == [(2, None, 3), (2, 5)]
+    x = random(3, 2, 4, 3)
+    whole = model.predict(x)
+    model.reset_states()
+    for t in range(4):
+        last = model.predict(x[:, t : t + 1])
+    np.testing.assert_array_equal(last, whole)
+
+
+def test_a_stateful_layer_without_a_batch_size_is_refused(tmp_path):
+    with pytest.raises(KerasInteropError, match="SimpleRNN with stateful=True, without a fixed batch size"):
+        file_of(tmp_path, "SimpleRNN", "2.2.4", stateful=True)
