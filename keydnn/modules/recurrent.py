@@ -17,6 +17,7 @@ from keydnn.modules.base import (
     Array,
     Module,
     Shape,
+    as_float32,
     flag,
     integer,
     module,
@@ -26,22 +27,34 @@ from keydnn.modules.base import (
     want_rank,
     want_size,
 )
+from keydnn.modules.softmax import LogSoftmax, Softmax, Sparsemax
 
 Function = str | tuple[Any, ...]  # "Tanh", or ("HardSigmoid", 0.2, 0.5, 1.0)
+# Of one number, or of all units of a step: for these there is no kernel.
+FUNCTIONS = (Elementwise, Softmax, LogSoftmax, Sparsemax)
+
+
+def activation_of(name: str, value: Any) -> Module:
+    """Give the module that a parameter names: an activation of ``FUNCTIONS``, alone or with its parameters."""
+    kind, *parameters = value if isinstance(value, (tuple, list)) and value else (value,)
+    made = MODULE_TYPES.get(kind) if isinstance(kind, str) else None
+    if made is None or not issubclass(made, FUNCTIONS):
+        raise ParameterError(f"{name} must be the name of an activation, alone or with its parameters, got {value!r}")
+    try:
+        function = made(*parameters)
+    except TypeError as error:
+        raise ParameterError(f"{name}={value!r}: {error}") from None
+    if getattr(function, "dim", -1) != -1:
+        raise ParameterError(f"{name} must work on the last axis, got {value!r}")
+    return function
 
 
 def function_of(name: str, value: Any) -> Elementwise:
-    """Give the module that a parameter names: an elementwise activation, alone or with its parameters."""
-    kind, *parameters = value if isinstance(value, (tuple, list)) and value else (value,)
-    made = MODULE_TYPES.get(kind) if isinstance(kind, str) else None
-    if made is None or not issubclass(made, Elementwise):
-        raise ParameterError(
-            f"{name} must be the name of an elementwise activation, alone or with its parameters, got {value!r}"
-        )
-    try:
-        return made(*parameters)
-    except TypeError as error:
-        raise ParameterError(f"{name}={value!r}: {error}") from None
+    """Give the module that a parameter names, which must be an activation of one number."""
+    function = activation_of(name, value)
+    if not isinstance(function, Elementwise):
+        raise ParameterError(f"{name} must be the name of an elementwise activation, got {value!r}")
+    return function
 
 
 def described(function: Module) -> Function:
@@ -87,7 +100,7 @@ class Recurrent(Module):
         self.set(
             input_size=integer("input_size", self.input_size),
             hidden_size=integer("hidden_size", self.hidden_size),
-            activation=described(function_of("activation", self.activation)),
+            activation=described(activation_of("activation", self.activation)),
             **{name: flag(name, getattr(self, name)) for name in flags},
         )
         super().__post_init__()
@@ -103,10 +116,18 @@ class Recurrent(Module):
         raise NotImplementedError
 
     @property
-    def functions(self) -> tuple[Elementwise, Elementwise]:
+    def functions(self) -> tuple[Module, Module]:
         """The activation and the gates' function."""
         gate = getattr(self, "recurrent_activation", "Identity")
-        return function_of("activation", self.activation), function_of("recurrent_activation", gate)
+        return activation_of("activation", self.activation), activation_of("recurrent_activation", gate)
+
+    @property
+    def elementwise(self) -> tuple[Elementwise, Elementwise] | None:
+        """The same, if both are of one number."""
+        activation, gate = self.functions
+        if isinstance(activation, Elementwise) and isinstance(gate, Elementwise):
+            return activation, gate
+        return None
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         rows = self.gates * self.hidden_size
@@ -136,7 +157,7 @@ class Recurrent(Module):
         return batch * steps * self.gates * self.hidden_size * (self.input_size + self.hidden_size)
 
     def launches_only(self, *shapes: Shape) -> bool:
-        return True
+        return self.elementwise is not None
 
     def compute(self, *inputs: Array, out: Array) -> None:
         x, *others = inputs
@@ -145,10 +166,14 @@ class Recurrent(Module):
         mask = others.pop(0) if self.has_mask else np.zeros((1, 1), np.float32)
         states = others if self.has_state else [np.zeros((batch, size), np.float32)] * self.state_count
         projected = np.empty((batch * steps, rows), np.float32)
+        out = out.reshape(batch, math.prod(out.shape[1:]) // size, size)
+        linear_f32(x.reshape(batch * steps, self.input_size), self.weight_ih, self.input_bias(), projected)
+        if self.elementwise is None:
+            self._go_through(projected.reshape(batch, steps, rows), mask, states, out)
+            return
+        activation, gate = self.elementwise
         given = {"reverse": self.go_backwards, "sequences": self.return_sequences, "return_state": self.return_state}
         given |= {"has_mask": self.has_mask, "zero_masked": self.zero_output_for_mask}
-        activation, gate = self.functions
-        linear_f32(x.reshape(batch * steps, self.input_size), self.weight_ih, self.input_bias(), projected)
         recurrent_f32(self.cell, scalar_name(activation), scalar_name(gate))(
             projected.reshape(batch, steps, rows),
             self.weight_hh,
@@ -159,8 +184,34 @@ class Recurrent(Module):
             np.array([given[name] for name in FIELDS], np.int64),
             parameters_of(activation, gate),
             np.empty((batch, rows + 2 * size), np.float32),
-            out.reshape(batch, math.prod(out.shape[1:]) // size, size),
+            out,
         )
+
+    def _go_through(self, x: Array, mask: Array, states: list[Array], out: Array) -> None:
+        """Compute step by step with the functions' modules; ``x`` is what the input gives the gates."""
+        output = zeros = np.zeros_like(states[0])
+        for place in range(x.shape[1]):
+            t = x.shape[1] - 1 - place if self.go_backwards else place
+            fresh = self.step(x[:, t], *states)
+            here = mask[:, t, np.newaxis] != 0 if self.has_mask else np.True_
+            states = [np.where(here, new, old) for new, old in zip(fresh, states, strict=True)]
+            output = np.where(here, fresh[0], zeros if self.zero_output_for_mask else output)
+            if self.return_sequences or place == x.shape[1] - 1:
+                out[:, place if self.return_sequences else 0] = output
+        if self.return_state:
+            out[:, -self.state_count :] = np.stack(states, axis=1)
+
+    def step(self, x: Array, *states: Array) -> list[Array]:
+        """Give the next states, h first."""
+        raise NotImplementedError
+
+    def product(self, h: Array, gates: slice = slice(None)) -> list[Array]:
+        """Multiply the weight of some gates by the state."""
+        weight = self.weight_hh.reshape(self.gates, self.hidden_size, -1)[gates]  # type: ignore[union-attr]  # it is there
+        weight = weight.reshape(-1, self.hidden_size)
+        out = np.empty((len(h), len(weight)), np.float32)
+        linear_f32(as_float32(h), weight, np.zeros(len(weight), np.float32), out)
+        return np.split(out, len(weight) // self.hidden_size, axis=1)
 
     def input_bias(self) -> Array:
         """Give what is added to the input's products."""
@@ -178,7 +229,7 @@ class _Gated(Recurrent):
     recurrent_activation: Function = "Sigmoid"
 
     def __post_init__(self) -> None:
-        gate = function_of("recurrent_activation", self.recurrent_activation)
+        gate = activation_of("recurrent_activation", self.recurrent_activation)
         self.set(recurrent_activation=described(gate))
         super().__post_init__()
 
@@ -203,7 +254,8 @@ class LSTM(_Gated):
     use_bias
         Whether there is a bias; PyTorch has two, which are added.
     activation, recurrent_activation
-        ``a`` and ``s``: the name of an elementwise activation, or a tuple of it and its parameters.
+        ``a`` and ``s``: the name of an activation of one element or of Softmax, LogSoftmax, Sparsemax (which take the
+        units of a step together, one step after the other, without a kernel); or a tuple of it and its parameters.
     return_sequences, return_state
         Whether to give every step's h, and the last state.
     go_backwards
@@ -228,6 +280,12 @@ class LSTM(_Gated):
     @property
     def cell(self) -> str:
         return "lstm"
+
+    def step(self, x: Array, *states: Array) -> list[Array]:
+        (h, c), (act, gate) = states, self.functions
+        i, f, g, o = (mine + own for mine, own in zip(np.split(x, 4, axis=1), self.product(h), strict=True))
+        c = gate(f) * c + gate(i) * act(g)
+        return [gate(o) * act(c), c]
 
 
 @module
@@ -262,6 +320,17 @@ class GRU(_Gated):
     @property
     def cell(self) -> str:
         return "gru" if self.reset_after else "gru_reset_before"
+
+    def step(self, x: Array, *states: Array) -> list[Array]:
+        (h,), (act, gate) = states, self.functions
+        *both, mine = np.split(x, 3, axis=1)
+        r, z = (gate(one + own) for one, own in zip(both, self.product(h, slice(2)), strict=True))
+        if self.reset_after:
+            (own,) = self.product(h, slice(2, 3))
+            own = r * (own + self.recurrent_bias()[2 * self.hidden_size :])
+        else:
+            (own,) = self.product(r * h, slice(2, 3))
+        return [z * h + (1 - z) * act(mine + own)]
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = super().tensor_shapes()
@@ -300,6 +369,10 @@ class SimpleRNN(Recurrent):
     @property
     def cell(self) -> str:
         return "simple"
+
+    def step(self, x: Array, *states: Array) -> list[Array]:
+        (own,) = self.product(states[0])
+        return [self.functions[0](x + own)]
 
 
 @module

@@ -117,7 +117,7 @@ class Recurrence:
 
     def job(self, sizes: Sequence[ImageSizes], out: ImageSizes, examples: int, plain: bool, threads: int) -> Job | None:
         """Give the job for inputs of known sizes; as ``Step`` says.  Each step of a sequence is a row."""
-        if 0 in out:
+        if 0 in out or self.module.elementwise is None:
             return None
         work = self._work(examples, sizes[0][0] // examples, threads)
         scratch = sizes[0][0] * self.row + examples * self._state_row(work) + TEAM + self.wide
@@ -199,7 +199,7 @@ class Recurrence:
             return_state=module.return_state, zero_masked=module.zero_output_for_mask, parts=work.parts,
             coupled=work.coupled, **places, **blocks,
         )  # fmt: skip
-        activation, gate = module.functions
+        activation, gate = module.elementwise
         kernel = recurrence_f32(module.cell, *work.tile, scalar_name(activation), scalar_name(gate))
         return Launch(kernel, (description, shares, weight, parameters_of(activation, gate)), work.parts > 1)
 

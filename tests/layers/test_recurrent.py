@@ -76,8 +76,15 @@ def test_layers_agree_with_float64_for_any_sizes_and_options(data):
         ),
         pytest.param("lstm", {"recurrent_activation": "HardSigmoid"}, id="lstm-hard-sigmoid-of-keras-3"),
         pytest.param("gru", {"activation": "Identity", "recurrent_activation": "Softsign"}, id="gru-linear-softsign"),
-        pytest.param("simple", {"activation": ("LeakyReLU", 0.1)}, id="simple-with-a-parameter"),
         pytest.param("simple", {"activation": ("GELU", "tanh")}, id="simple-with-a-word"),
+        pytest.param("lstm", {"activation": "Softmax", "has_mask": True, "has_state": True}, id="lstm-softmax"),
+        pytest.param("gru", {"activation": "Softmax", "return_state": True}, id="gru-softmax-of-the-state"),
+        pytest.param("gru-reset-before", {"recurrent_activation": "Softmax", "go_backwards": True}, id="gru-softmax"),
+        pytest.param(
+            "simple",
+            {"activation": ("Softmax", -1), "zero_output_for_mask": True, "has_mask": True},
+            id="simple-softmax",
+        ),
     ],
 )
 def test_layers_agree_with_float64_for_other_activations(kind, functions):
@@ -144,7 +151,9 @@ def test_macs_are_those_of_both_products():
     [
         pytest.param(lambda: LSTM(0, 5), "input_size", id="no-features"),
         pytest.param(lambda: GRU(3, 2.5), "hidden_size", id="half-a-unit"),
-        pytest.param(lambda: LSTM(3, 5, activation="Softmax"), "activation", id="softmax-is-not-of-one-element"),
+        pytest.param(lambda: LSTM(3, 5, activation="GLU"), "activation", id="glu-halves-the-units"),
+        pytest.param(lambda: LSTM(3, 5, activation="Linear"), "activation", id="a-module-that-is-no-activation"),
+        pytest.param(lambda: LSTM(3, 5, activation=("Softmax", 0)), "activation", id="softmax-of-the-batch"),
         pytest.param(lambda: LSTM(3, 5, activation="tangent"), "activation", id="unknown-activation"),
         pytest.param(lambda: LSTM(3, 5, activation=()), "activation", id="no-activation"),
         pytest.param(lambda: LSTM(3, 5, activation=("Tanh", 1)), "activation", id="too-many-parameters"),
@@ -243,7 +252,7 @@ def test_older_class_names_are_understood(tmp_path, class_name):
     ("class_name", "options", "words"),
     [
         pytest.param("LSTM", {"time_major": True}, "time_major=True", id="time-major"),
-        pytest.param("LSTM", {"activation": "softmax"}, "activation='softmax'", id="softmax"),
+        pytest.param("LSTM", {"activation": "glu"}, "activation='glu'", id="glu"),
         pytest.param("GRU", {"recurrent_activation": "wave"}, "recurrent_activation='wave'", id="unknown-function"),
         pytest.param("GRU", {"units": 0}, "units=0", id="no-units"),
         pytest.param("SimpleRNN", {"window": 3}, "window=3", id="unknown-option"),

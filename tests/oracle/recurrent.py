@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests import naive
-from tests.oracle import activation
+from tests.oracle import activation, softmax
 from tests.oracle.bounds import TINY, Bounded, exact, gamma, selected
 from tests.oracle.merge import add, multiply
 
@@ -36,7 +36,7 @@ def where(condition, x, y):
 
 def applied(function, x):
     """Apply an activation module."""
-    return activation.RULES[type(function).__name__](function, x)
+    return {**activation.RULES, **softmax.RULES}[type(function).__name__](function, x)
 
 
 def _one_less(x):

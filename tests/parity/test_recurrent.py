@@ -49,7 +49,8 @@ one("reset-before-no-bias", "GRU", STEPS, units=UNITS, reset_after=False, use_bi
 one("reset-after-no-bias", "GRU", STEPS, units=UNITS, reset_after=True, use_bias=False)
 
 # hard_sigmoid means another function in each Keras; three steps, as states may grow without bound
-for activation, gate in (("relu", "sigmoid"), ("tanh", "hard_sigmoid"), ("elu", "relu"), (None, "softsign")):
+FUNCTIONS = (("relu", "sigmoid"), ("tanh", "hard_sigmoid"), ("elu", "relu"), (None, "softsign"), ("softmax", "sigmoid"))
+for activation, gate in FUNCTIONS:
     for name in ("LSTM", "GRU"):
         options = {"activation": activation, "recurrent_activation": gate}
         one(f"{activation}-{gate}", name, (3, 3), units=UNITS, **options)

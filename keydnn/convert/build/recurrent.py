@@ -13,9 +13,9 @@ from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.convert.build.states import States
 from keydnn.errors import ShapeError
-from keydnn.modules.activation import Elementwise, Identity
+from keydnn.modules.activation import Identity
 from keydnn.modules.base import Array, shape_text
-from keydnn.modules.recurrent import GRU, LSTM, Function, Recurrent, SimpleRNN, Steps, described
+from keydnn.modules.recurrent import FUNCTIONS, GRU, LSTM, Function, Recurrent, SimpleRNN, Steps, described
 
 # Of training, of how Keras computes, and of how weights begin.
 WITHOUT_EFFECT = ("dropout", "recurrent_dropout", "implementation", "use_cudnn", "unit_forget_bias")
@@ -97,8 +97,8 @@ def _functions(call: LayerCall) -> dict[str, Function]:
 def read_function(call: LayerCall, key: str, default: str) -> Function:
     """Read an activation function as the modules name it."""
     function = function_of(call, key, default) or Identity()
-    if not isinstance(function, Elementwise):
-        call.refuse(key, "only functions of one element")
+    if not isinstance(function, FUNCTIONS):
+        call.refuse(key, "a function that changes the number of units")
         return "Identity"
     return described(function)
 
