@@ -135,6 +135,39 @@ for name, make in {
 chain("of-steps-of-steps", lambda layers: layers.TimeDistributed(lstm(layers)), shape=(4, 2, 3), kerases=("keras2",))
 
 
+# --- beside first states: Keras 3 heeds no mask but one that the call names, and hands the other on all the same ------
+
+DECODERS = {
+    "LSTM": (2, lambda layers, **options: layers.LSTM(UNITS, **options)),
+    "GRU": (1, lambda layers, **options: layers.GRU(UNITS, **options)),
+    "Bidirectional": (2, lambda layers, **options: layers.Bidirectional(layers.SimpleRNN(UNITS, **options))),
+    "cell": (1, lambda layers, **options: layers.RNN(layers.GRUCell(UNITS), **options)),
+    "cells": (2, lambda layers, **options: layers.RNN([layers.GRUCell(UNITS), layers.SimpleRNNCell(UNITS)], **options)),
+}
+
+
+def steps_and_mask(random, shape):
+    return random.random(shape) < 0.5 if shape[1:] == STEPS[:1] else padded(random, shape)
+
+
+for name, (count, make) in DECODERS.items():
+
+    def mean_of_what_follows(library, x, *states, make=make):
+        layers = library.layers
+        y = make(layers, return_sequences=True)(layers.Masking()(x), initial_state=list(states))
+        return layers.GlobalAveragePooling1D()(y)
+
+    def with_a_mask_of_its_own(library, x, mask, *states, make=make):
+        return make(library.layers, return_sequences=True)(x, mask=mask, initial_state=list(states))
+
+    CASES.append(Case(f"beside-states-{name}", (STEPS, *[(UNITS,)] * count), mean_of_what_follows, draw=padded))
+    shapes = (STEPS, STEPS[:1], *[(UNITS,)] * count)
+    dtypes = ("float32", "bool", *["float32"] * count)
+    CASES.append(
+        Case(f"beside-states-and-named-{name}", shapes, with_a_mask_of_its_own, dtypes=dtypes, draw=steps_and_mask)
+    )
+
+
 # --- as graphs: Keras 3 writes masks as operations, Keras 2 does not --------------------------------------------------
 
 

@@ -181,6 +181,11 @@ class LayerCall(LayerOptions):
 
     # --- masks --------------------------------------------------------------------------------------------------------
 
+    @property
+    def names_mask(self) -> bool:
+        """Whether the call itself says which mask counts (``mask=``)."""
+        return self._layer.calls[self._number].kwargs.get("mask") is not None
+
     def mask(self) -> Value | None:
         """Give the mask of the (first) input: the call's own, else the one that came with the input."""
         return next(iter(self.masks()), None)

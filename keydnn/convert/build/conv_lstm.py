@@ -8,7 +8,7 @@ from typing import Any
 
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.conv import PLAIN, bias_of, channels_leading, read_window
-from keydnn.convert.build.recurrent import WITHOUT_EFFECT, read_function, zeroes_masked_steps
+from keydnn.convert.build.recurrent import WITHOUT_EFFECT, read_function, skips_nothing, zeroes_masked_steps
 from keydnn.convert.build.registry import builds
 from keydnn.convert.build.states import States
 from keydnn.errors import ShapeError
@@ -42,9 +42,13 @@ def conv_lstm(call: LayerCall) -> Sequence[Value]:
         "go_backwards": call.boolean("go_backwards", False),
         "zero_output_for_mask": zeroes_masked_steps(call) and call.version >= (3,),  # Keras 2 does not heed it here
     }
-    mask = call.tensor("mask by position", 2) or call.mask()
+    placed = call.tensor("mask by position", 2)
+    is_named = placed is not None or call.names_mask
+    mask = passed = placed or call.mask()
     initial = call.tensors("initial_state", 1)
     x, *more = call.inputs()
+    if skips_nothing(call, [*more, *initial], is_named):
+        mask = None
     if len(x.shape) != 3 + axes:
         raise ShapeError(f"takes an input of rank {3 + axes}, got {shape_text(x.shape)}")
     folded = call.to_channels_first(call.emit(FoldTime(), x, part="fold"), window.last)
@@ -90,7 +94,7 @@ def conv_lstm(call: LayerCall) -> Sequence[Value]:
     states.keep(last)
     ends = [found, *(last if gives_states else [])]
     ends = [_channels_back(call, end, module.return_sequences and end is found, window.last) for end in ends]
-    return [replace(ends[0], mask=mask if module.return_sequences else None), *ends[1:]]
+    return [replace(ends[0], mask=passed if module.return_sequences else None), *ends[1:]]
 
 
 def _channels_back(call: LayerCall, value: Value, is_sequence: bool, last: bool) -> Value:

@@ -103,11 +103,24 @@ def read_function(call: LayerCall, key: str, default: str) -> Function:
     return described(function)
 
 
+def skips_nothing(call: LayerCall, given: Sequence[Value], is_named: bool) -> bool:
+    """Tell whether the mask of the sequence plays no part: Keras 3 fills in none where the call has several tensors.
+
+    It hands it on all the same.  A mask that the call names always counts.  Source: ``keras/src/layers/layer.py``.
+    """
+    return bool(given) and not is_named and call.version >= (3,)
+
+
 def _emit(call: LayerCall, kind: type[Recurrent], options: dict[str, Any], order: Sequence[int] = ()) -> list[Value]:
     """Take mask, inputs and weights, and emit the layer; its outputs are the sequence (or last step) and the states."""
-    mask = call.tensor("mask by position", 2) or call.mask()
+    placed = call.tensor("mask by position", 2)
+    is_named = placed is not None or call.names_mask
+    mask = placed or call.mask()
     given = call.tensors("initial_state", 1)
     x, *more = call.inputs()
+    passed = mask if options["return_sequences"] else None
+    if skips_nothing(call, [*more, *given], is_named):
+        mask = None
     count, gives_states = kind.state_count, options["return_state"]
     if len(x.shape) != 3:
         raise ShapeError(f"takes sequences (N, T, features), got {shape_text(x.shape)}")
@@ -119,7 +132,6 @@ def _emit(call: LayerCall, kind: type[Recurrent], options: dict[str, Any], order
     shell = kind(**options | {"return_state": gives_states or states.kept})
     module = shell.with_tensors(_weights(call, shell, order or range(kind.gates)))
     inputs = [x, *([mask] if mask else []), *states.first]
-    passed = mask if shell.return_sequences else None
     if not shell.return_state:
         return [dataclasses.replace(call.emit(module, *inputs), mask=passed)]
     whole = call.emit(module, *inputs, part="whole")

@@ -160,7 +160,11 @@ def _stack(writer: _Writer, layer: Layer, cells: Sequence[Layer], options: Mappi
         )
     layers: list[Layer] = []
     calls = [_recurrent_call(call, _sequence(call), ()) for call in layer.calls]
+    masks = [{"mask": call.kwargs["mask"]} if "mask" in call.kwargs else {} for call in layer.calls]
     if options.get("go_backwards", False):
+        if any(mask and _states(call) for mask, call in zip(masks, layer.calls, strict=True)):
+            _refuse(writer, layer, "backwards, with mask and states", "a mask given to the call beside states")
+        masks = [{} for _ in masks]
         layers.append(writer.before(layer, "flip", calls))
         calls = [Call((TensorRef(layers[0].name, number),)) for number in range(len(calls))]
     outputs: list[tuple[str, int]] = []
@@ -173,7 +177,7 @@ def _stack(writer: _Writer, layer: Layer, cells: Sequence[Layer], options: Mappi
         calls = [_recurrent_call(call, call.args[0], states) for call, states in zip(calls, given, strict=True)]
         plain = dataclasses.replace(cell, class_name=cell.class_name.removesuffix("Cell"))
         layers.append(writer.inside(layer, plain, calls, **own))
-        calls = [Call((TensorRef(layers[-1].name, number),)) for number in range(len(calls))]
+        calls = [Call((TensorRef(layers[-1].name, number),), mask) for number, mask in enumerate(masks)]
         outputs += [(layers[-1].name, state) for state in range(1, _outputs(layers[-1]))]
         first += count
     ends = [(layers[-1].name, 0), *outputs]
