@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keydnn import KerasInteropError
 from tests.parity.cases import COVERED
 from tests.parity.kerases import Case, adding_to, check, parameters
 
@@ -168,6 +169,24 @@ for name, (count, make) in DECODERS.items():
     )
 
 
+def turned_round(library, x, mask, *states):
+    layers = library.layers
+    cells = [layers.GRUCell(UNITS), layers.SimpleRNNCell(UNITS)]
+    return layers.RNN(cells, return_sequences=True, go_backwards=True)(x, mask=mask, initial_state=list(states))
+
+
+BACKWARDS = {"dtypes": ("float32", "bool", "float32", "float32"), "draw": steps_and_mask}
+BACKWARDS_SHAPES = (STEPS, STEPS[:1], (UNITS,), (UNITS,))
+CASES.append(Case("beside-states-backwards", BACKWARDS_SHAPES, turned_round, ("keras2",), **BACKWARDS))
+
+
+@case((5, 72), (4, 4, 3), (4, 4, 3), draw=padded)
+def beside_states_of_images(library, x, *states):
+    layers = library.layers
+    images = layers.TimeDistributed(layers.Reshape((6, 6, 2)))(layers.Masking()(x))
+    return layers.ConvLSTM2D(3, 3)(images, initial_state=list(states))
+
+
 # --- as graphs: Keras 3 writes masks as operations, Keras 2 does not --------------------------------------------------
 
 
@@ -286,3 +305,9 @@ def a_masking_of_every_step(library, x):
 @pytest.mark.parametrize(("case", "name", "source"), parameters(CASES))
 def test_masks_mean_what_they_mean_in_keras(case, name, source):
     check(case, name, source)
+
+
+def test_cells_backwards_with_states_and_a_mask_of_their_own_are_refused_for_keras_3():
+    case = Case("backwards", BACKWARDS_SHAPES, turned_round, ("keras3",), **BACKWARDS)
+    with pytest.raises(KerasInteropError, match="backwards, with mask and states"):
+        check(case, "keras3", "keras")

@@ -162,7 +162,9 @@ def _stack(writer: _Writer, layer: Layer, cells: Sequence[Layer], options: Mappi
     calls = [_recurrent_call(call, _sequence(call), ()) for call in layer.calls]
     masks = [{"mask": call.kwargs["mask"]} if "mask" in call.kwargs else {} for call in layer.calls]
     if options.get("go_backwards", False):
-        if any(mask and _states(call) for mask, call in zip(masks, layer.calls, strict=True)):
+        if writer.model.version >= (3,) and any(
+            mask and _states(call) for mask, call in zip(masks, layer.calls, strict=True)
+        ):
             _refuse(writer, layer, "backwards, with mask and states", "a mask given to the call beside states")
         masks = [{} for _ in masks]
         layers.append(writer.before(layer, "flip", calls))
