@@ -165,8 +165,8 @@ def test_everything_is_listed_at_once(name):
 
 
 def test_every_class_with_a_data_format_is_here():
-    """Flatten has one too, but does not compute by it: it moves the channels last where they were first."""
+    """But for two: Flatten only moves the channels last, and STFTSpectrogram says by it where its results stand."""
     keras, stems = KERASES["keras3"].layers, {"conv", "pool", "shape", "upsample"}
     names = [name for name, builder in BUILDERS.items() if builder.stem in stems and hasattr(keras, name)]
     found = {name for name in names if "data_format" in getattr(keras, name).__init__.__code__.co_varnames}
-    assert found - {"Flatten"} == set(SPATIAL)
+    assert found - {"Flatten", "STFTSpectrogram"} == set(SPATIAL)

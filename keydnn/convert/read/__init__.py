@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keydnn.convert.read.archive import open_archive, open_folder
-from keydnn.convert.read.document import Architecture, Given, architecture_in, parse_config, read_architecture
+from keydnn.convert.read.document import NEWEST, Architecture, Given, architecture_in, parse_config, read_architecture
 from keydnn.convert.read.h5 import H5File, open_h5
 from keydnn.convert.read.kinds import kind_of
 from keydnn.convert.read.legacy import attach_legacy
@@ -64,7 +64,7 @@ def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasMode
         with open_shards(path) as shards:
             if architecture is None:
                 raise _without_architecture(shards, path.name)
-            yield attach_v3(architecture.model(path.name, "3"), shards)
+            yield attach_v3(architecture.model(path.name, NEWEST), shards)
     else:
         with open_h5(str(path), path.name) as file:
             yield _read_h5(file, path.name, architecture)

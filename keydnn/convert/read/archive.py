@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from keydnn.convert.read.document import MAX_CONFIG, Architecture, architecture_in, parse_config
+from keydnn.convert.read.document import MAX_CONFIG, NEWEST, Architecture, architecture_in, parse_config
 from keydnn.convert.read.h5 import MAX_WEIGHTS, Asset, open_h5
 from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.record import KerasModel
@@ -62,7 +62,7 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
         _require_weights(members)
         weights = io.BytesIO(members.read(WEIGHTS, MAX_WEIGHTS))
         with open_h5(weights, f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-            yield attach_v3(architecture.model(path.name, "3"), file, labelled=given is None)
+            yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
     architecture = given or _architecture(members)
     _require_weights(members)
     with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-        yield attach_v3(architecture.model(path.name, "3"), file, labelled=given is None)
+        yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
 
 
 def _architecture(members: Members) -> Architecture:

@@ -28,6 +28,9 @@ def parse_config(raw: bytes | str, where: str) -> Json:
     return parse(value.encode(), refuse) if isinstance(value, str) else value
 
 
+NEWEST = "3.15"  # of the Keras that a file is of which names no version, but is written as Keras 3 does
+
+
 def parse_version(text: object) -> tuple[int, ...]:
     """Give ``"2.2.4-tf"`` as (2, 2, 4); files without a version are Keras 1's, other words ("nightly") the newest's."""
     numbers: list[int] = []
@@ -36,7 +39,7 @@ def parse_version(text: object) -> tuple[int, ...]:
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 4):
             break
         numbers.append(int(digits))
-    return tuple(numbers) or (3,)
+    return tuple(numbers) or parse_version(NEWEST)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def architecture_in(config: Json, version: object = None) -> Architecture:
     """Give the architecture that a parsed document holds; its own version counts first.
 
     Those that write ``module`` without a version beside it (``config.json``, and Keras 3's ``model.to_json()``) are
-    told apart by a word of Keras 2.
+    told apart by a word of Keras 2; of Keras 3, the newest is assumed.
     """
     said = config.get("keras_version") if isinstance(config, dict) else None
     guess = None
     if isinstance(config, dict) and "module" in config:
-        guess = "2.15" if _mentions(config, "batch_input_shape") else "3"
+        guess = "2.15" if _mentions(config, "batch_input_shape") else NEWEST
     found = said or version or guess
     return Architecture(config, str(found) if found else None)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.convert.read.architecture import model_from
-from keydnn.convert.read.document import parse_config, parse_version
+from keydnn.convert.read.document import NEWEST, parse_config, parse_version
 from keydnn.convert.read.legacy import path_of, role_of
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.errors import KerasInteropError
@@ -42,7 +42,7 @@ def read_live(model: Any) -> KerasModel:
 def _version_of(model: Any) -> str:
     """Give the version of the Keras that the model is of, where to_json leaves it out."""
     packages = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    name, otherwise = ("tf_keras", "2") if "tf_keras" in packages else ("keras", "3")
+    name, otherwise = ("tf_keras", "2") if "tf_keras" in packages else ("keras", NEWEST)
     return str(getattr(sys.modules.get(name), "__version__", otherwise))
 
 
