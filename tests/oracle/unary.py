@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from tests.oracle.activation import elementwise
-from tests.oracle.bounds import FUNCTION, Bounded
+from tests.oracle.bounds import FUNCTION, TINY, Bounded, gamma
 
 _ERF = np.vectorize(math.erf, otypes=[float])
+
 
 # function in float64, roundings, largest slope if it is not monotone
 FUNCTIONS = {
@@ -50,7 +51,17 @@ RULES_BY_NAME = {
 }
 
 
+def root(x):
+    """Take the root: of nothing below 0 where the number itself is not."""
+    with np.errstate(invalid="ignore"):
+        value, low, high = np.sqrt(x.value), np.sqrt(np.maximum(x.value - x.error, 0)), np.sqrt(x.value + x.error)
+        spread = np.maximum(value - low, high - value)
+    return Bounded(value, np.where(np.isfinite(value), spread + gamma(1) * (value + spread) + TINY, 0))
+
+
 def unary(module, x):
+    if module.function == "sqrt":
+        return root(x)
     with np.errstate(all="ignore"):
         found = RULES_BY_NAME[module.function](module, x)
     if FUNCTIONS[module.function][1] == 0:  # nothing is rounded
