@@ -7,7 +7,7 @@ import pytest
 
 from keydnn import KerasInteropError
 from tests.parity.cases import COVERED
-from tests.parity.kerases import Case, adding_to, check, parameters
+from tests.parity.kerases import Case, adding_to, check, parameters, tensorflow
 
 pytestmark = pytest.mark.parity
 
@@ -112,6 +112,9 @@ PASSING = {
     "SpatialDropout1D": lambda layers: layers.SpatialDropout1D(0.5),
     "GaussianDropout": lambda layers: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda layers: layers.GaussianNoise(0.5),
+    "Rescaling": lambda layers: layers.Rescaling(0.5, 0.1),  # these three hand it on in Keras 3 alone
+    "Identity": lambda layers: layers.Identity(),
+    "Normalization": lambda layers: layers.Normalization(mean=0.5, variance=2.0),
     "ActivityRegularization": lambda layers: layers.ActivityRegularization(0.5),
     "LSTM": sequence,
     "Bidirectional": lambda layers: layers.Bidirectional(sequence(layers)),
@@ -231,6 +234,27 @@ def masks_by_position(library, x, mask):
     layers = library.layers
     made = [layers.GRU(5), layers.Bidirectional(layers.LSTM(UNITS)), stack(layers), layers.RNN(layers.GRUCell(5))]
     return [one(x, None, mask) for one in made]
+
+
+@case((5, 3), draw=padded, kerases=("keras3",))
+def operations_that_change_nothing(library, x):
+    """Those that give the same tensor give it with its mask."""
+    ops, y = library.ops, library.layers.Masking()(x)
+    made = [ops.cast(y, "float32"), ops.cast(y, "float64"), ops.convert_to_tensor(y), ops.stop_gradient(y), ops.copy(y)]
+    return [lstm(library.layers)(one) for one in [*made, ops.einsum("nts->nts", y)]]
+
+
+@case((5, 3), draw=padded, kerases=("keras2",))
+def operations_that_change_nothing_in_keras_2(library, x):
+    y = library.layers.Masking()(x)
+    made = [tensorflow.cast(y, "float32"), tensorflow.convert_to_tensor(y), tensorflow.identity(y), y[:, :]]
+    return [lstm(library.layers)(one) for one in [*made, tensorflow.stop_gradient(y)]]
+
+
+@case((5, 3), draw=padded, kerases=("keras2",))
+def merges_of_one(library, x):
+    layers, y = library.layers, library.layers.Masking()(x)
+    return [lstm(layers)(kind()([y])) for kind in (layers.Add, layers.Maximum, layers.Concatenate)]
 
 
 @case((5, 3), draw=padded)

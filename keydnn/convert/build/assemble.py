@@ -164,7 +164,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
         notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer))
         return ()
     try:
-        mask = call.mask() if builder.passes_mask else None
+        mask = call.mask() if 0 < builder.passes_mask <= call.version[0] else None
         made = builder.build(call)
         outputs = (made,) if isinstance(made, Value) else tuple(made)
         if mask and outputs and not outputs[0].mask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -338,9 +338,9 @@ class LayerCall(LayerOptions):
         self._sink.keep(state, value)
 
     def identity(self, value: Value) -> Value:
-        """Say that the layer does nothing."""
+        """Say that the layer does nothing; a mask ends here as at any layer."""
         self.rewrite("does nothing at inference; left out")
-        return value
+        return replace(value, mask=None)
 
     def _node_name(self, part: str) -> str:
         name = f"{self.name}@{self._number}" if self._number else self.name

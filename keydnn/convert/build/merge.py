@@ -34,7 +34,7 @@ def elementwise(call: LayerCall) -> Value:
     """Inputs of lower rank get axes of size 1 behind the batch, as Keras does."""
     masks, values = call.masks(), call.inputs()
     if len(values) == 1 and call.class_name != "Subtract":
-        return call.identity(values[0])
+        return replace(call.identity(values[0]), mask=_merged_mask(call, masks))
     rank = max(len(value.shape) for value in values)
     for place, value in enumerate(values):
         if len(value.shape) < rank:
@@ -61,7 +61,7 @@ def concatenate(call: LayerCall) -> Value:
     axes = call.axes("axis", -1)
     masks, values = call.masks(), call.inputs()
     if len(values) == 1:
-        return call.identity(values[0])
+        return replace(call.identity(values[0]), mask=_merged_mask(call, masks))
     rank = len(values[0].shape)
     module = Concatenate(call.positions(values[0], axes)[0])
     mask = _merged_mask(call, masks) if module.dim == rank - 1 else _joined_mask(call, module, masks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from keydnn.convert.build.activation import FUNCTIONS
 from keydnn.convert.build.call import LayerCall, Value
@@ -206,7 +207,10 @@ def rounding(call: LayerCall) -> Value:
 
 @builds("ops>Cast", "ops>SaturateCast")
 def cast(call: LayerCall) -> Value:
-    """To floats: left out; to integers: without the digits behind the point; to booleans: whether it is not 0."""
+    """To floats: left out; to integers: without the digits behind the point; to booleans: whether it is not 0.
+
+    A cast from float32 to float32 gives the same tensor in TensorFlow, and so with its mask.
+    """
     dtype, x = str(call.option("dtype")), call.input()
     if dtype == "bool":
         return call.emit(Scalar("not_equal", 0.0), x)
@@ -215,10 +219,11 @@ def cast(call: LayerCall) -> Value:
     if "float" not in dtype:
         call.refuse("dtype", "a number type is expected")
         call.stop()
-    return call.identity(x)
+    return replace(call.identity(x), mask=x.mask if dtype == "float32" else None)
 
 
-@builds("ops>Copy", "ops>StopGradient", "ops>ConvertToTensor")
+@builds("ops>Copy", "ops>StopGradient")
+@builds("ops>ConvertToTensor", passes_mask=True)
 def unchanged(call: LayerCall) -> Value:
     """Left out."""
     call.ignore("copy")

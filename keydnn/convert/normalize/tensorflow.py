@@ -69,6 +69,7 @@ FUNCTIONS: Mapping[str, Signature] = {
         elu="Elu", selu="Selu", softplus="Softplus", softsign="Softsign", log_sigmoid="LogSigmoid",
         softmax="Softmax", log_softmax="LogSoftmax", silu="Silu", swish="Silu", cast="Cast", expand_dims="ExpandDims",
     ),
+    "convert_to_tensor": Signature("ConvertToTensor", ("value",)),
     "leaky_relu": Signature("LeakyRelu", ("features",), {"alpha": "negative_slope"}),
     "gelu": Signature("Gelu", ("features",), defaults={"approximate": False}),
     "clip_by_value": Signature("Clip", ("t",), {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
