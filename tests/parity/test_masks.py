@@ -237,18 +237,18 @@ def masks_by_position(library, x, mask):
 
 
 @case((5, 3), draw=padded, kerases=("keras3",))
-def operations_that_change_nothing(library, x):
+def operations_beside_masks(library, x):
     """Those that give the same tensor give it with its mask."""
     ops, y = library.ops, library.layers.Masking()(x)
     made = [ops.cast(y, "float32"), ops.cast(y, "float64"), ops.convert_to_tensor(y), ops.stop_gradient(y), ops.copy(y)]
-    return [lstm(library.layers)(one) for one in [*made, ops.einsum("nts->nts", y)]]
+    return [lstm(library.layers)(one) for one in [*made, ops.einsum("nts->nts", y), ops.softmax(y)]]
 
 
 @case((5, 3), draw=padded, kerases=("keras2",))
-def operations_that_change_nothing_in_keras_2(library, x):
+def operations_beside_masks_in_keras_2(library, x):
     y = library.layers.Masking()(x)
     made = [tensorflow.cast(y, "float32"), tensorflow.convert_to_tensor(y), tensorflow.identity(y), y[:, :]]
-    return [lstm(library.layers)(one) for one in [*made, tensorflow.stop_gradient(y)]]
+    return [lstm(library.layers)(one) for one in [*made, tensorflow.stop_gradient(y), tensorflow.nn.softmax(y)]]
 
 
 @case((5, 3), draw=padded, kerases=("keras2",))

@@ -157,6 +157,12 @@ def thresholded_relu(call: LayerCall) -> Value:
 
 
 @builds("ops>Softmax")
+def softmax_operation(call: LayerCall) -> Value:
+    """Over one axis; masks play no part."""
+    axes = call.axes("axis", -1)
+    return _shares(call, call.input(), axes)
+
+
 @builds("Softmax", passes_mask=True)
 def softmax(call: LayerCall) -> Value:
     """Over several axes by making them one; cells that a mask hides get no share.

@@ -144,7 +144,10 @@ class Maker:
         weights = np.array([one.weight for one in fitting])
         for _ in range(20):
             chosen = fitting[int(self.random.choice(len(fitting), p=weights / weights.sum()))]
-            made = chosen.make(self, x)
+            try:
+                made = chosen.make(self, x)
+            except (ValueError, TypeError):  # Keras does not call that layer on this value, as on its mask
+                continue
             if made is None:
                 continue
             self.used.add(place)

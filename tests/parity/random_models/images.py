@@ -15,6 +15,8 @@ RANDOM = {
 def conv2d(make, x):
     options = make.format()
     size, stride = make.choose(1, 2, 3), make.choose(1, 1, 2)
+    if FILTERS_FIRST in (x.shape[3], (x.shape[3] + 1) // 2):
+        return None
     filters = FILTERS_FIRST if options["data_format"] == "channels_first" else make.integer(2, 6)
     layer = make.layers.Conv2D(
         filters, size, stride, padding="same", activation=make.activation(), use_bias=make.chance(0.7), **options
@@ -64,9 +66,9 @@ def pool2d(make, x):
 
 @step("AdaptiveMaxPooling2D", "AdaptiveAveragePooling2D", ranks=IMAGE, kerases=("keras3",), weight=0.5)
 def adaptive_pool2d(make, x):
-    if x.shape[1] < 2:  # TensorFlow would crash
+    if min(x.shape[1:3]) < 2:  # TensorFlow would crash
         return None
-    return getattr(make.layers, make.choose("AdaptiveMaxPooling2D", "AdaptiveAveragePooling2D"))((2, 1))(x)
+    return getattr(make.layers, make.choose("AdaptiveMaxPooling2D", "AdaptiveAveragePooling2D"))(2)(x)
 
 
 @step("GlobalAveragePooling2D", "GlobalMaxPooling2D", ranks=IMAGE)

@@ -23,9 +23,9 @@ def pool3d(make, x):
 
 @step("AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D", ranks=VOLUME, kerases=("keras3",), weight=0.5)
 def adaptive_pool3d(make, x):
-    if min(x.shape[2:4]) < 2:  # TensorFlow would crash
+    if min(x.shape[1:4]) < 2:  # TensorFlow would crash
         return None
-    return getattr(make.layers, make.choose("AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D"))((1, 2, 2))(x)
+    return getattr(make.layers, make.choose("AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D"))(2)(x)
 
 
 @step("GlobalAveragePooling3D", "GlobalMaxPooling3D", ranks=VOLUME)
