@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-from numba.core import caching
+from numba.core import caching, codegen
 from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]  # written in C
 
 from jit_kernels._launch import config
@@ -62,6 +63,34 @@ def cache_folder() -> Path | None:
         )
         return None
     return folder
+
+
+SHARED = (llvm.Linkage.linkonce_odr, llvm.Linkage.weak_odr)  # of functions that come from other compilations
+
+
+@contextlib.contextmanager
+def self_contained(name: str) -> Iterator[None]:
+    """Meanwhile, what numba compiles under this name keeps the functions that it calls to itself.
+
+    numba names a function after its definition, its types and how many it has compiled in the process before.  So two
+    closures of one factory, compiled in two processes, can have one name; and a third process that loads the code of
+    both from the cache runs the first one for both.
+    """
+    library: Any = codegen.JITCodeLibrary
+    optimize = library._optimize_final_module
+
+    def keep_to_itself(self: Any) -> None:
+        if self.name == name:
+            for function in self._final_module.functions:
+                if not function.is_declaration and function.linkage in SHARED:
+                    function.linkage = "internal"
+        optimize(self)
+
+    library._optimize_final_module = keep_to_itself
+    try:
+        yield
+    finally:
+        del library._optimize_final_module  # what it inherits counts again
 
 
 ENVIRONMENT = "_ZN08NumbaEnv"  # how the names of environments begin, before the length of the module's name

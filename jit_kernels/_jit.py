@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import threading
+import types as types_of_python
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ import numba
 import numpy as np
 from numba.core import sigutils, types
 
-from jit_kernels._cache import KernelCache, NoCache, cache_folder
+from jit_kernels._cache import KernelCache, NoCache, cache_folder, self_contained
 from jit_kernels._launch import LAUNCH, before_parallel, config, most_threads, start_threads, thread_count
 
 __all__ = ["LAUNCH", "Kernel", "cache_folder", "describe", "device", "kernel", "recording", "thread_count"]
@@ -58,12 +59,12 @@ class Kernel:
         """Compile the kernel, or load it from the cache, at the first call."""
         if parallel in self._dispatchers:
             return self._dispatchers[parallel]
-        dispatcher = numba.njit(parallel=parallel, **self._options)(self._function)
+        name, folder = self.name if parallel else f"{self.name}-serial", cache_folder()
+        dispatcher = numba.njit(parallel=parallel, **self._options)(_called(name, self._function))
         if not config.DISABLE_JIT:
             if parallel:
                 before_parallel()
-            name, folder = self.name if parallel else f"{self.name}-serial", cache_folder()
-            with ExitStack() as stack:
+            with ExitStack() as stack, self_contained(name):
 
                 def announce() -> None:
                     READY[name] = True
@@ -123,6 +124,17 @@ def recording() -> Iterator[list[tuple[Kernel, tuple[Any, ...]]]]:
         yield _recorder.launches
     finally:
         _recorder.launches = None
+
+
+def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function that numba names after the kernel: many kernels are closures of one factory."""
+    if config.DISABLE_JIT:
+        return function
+    made = types_of_python.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__qualname__, made.__doc__ = name, function.__doc__
+    return made
 
 
 def _fits(argument: Any, expected: Any) -> bool:

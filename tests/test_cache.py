@@ -130,3 +130,31 @@ def test_importing_the_package_imports_nothing_heavy():
     heavy = ("numpy", "numba", "rich", "fire", "h5py")
     code = f"import sys, keydnn; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+TWO_KERNELS = """
+import itertools, sys
+import numpy as np
+from numba.core.bytecode import FunctionIdentity
+from keydnn import Sequential, modules
+
+FunctionIdentity._unique_ids = itertools.repeat(1)  # so that processes count alike
+x = np.linspace(-1, 1, 64, dtype=np.float32).reshape(4, 16)
+for name in sys.argv[1:]:
+    linear = modules.Linear(16, 16, weight=np.eye(16, dtype=np.float32), bias=np.zeros(16, np.float32))
+    print(*Sequential(linear, getattr(modules, name)(), input_shape=(None, 16))(x).ravel().tolist())
+"""
+
+
+def test_kernels_with_functions_of_one_name_call_their_own(tmp_path):
+    """Numba gives closures that were compiled in different processes one name."""
+    environment = os.environ | {"KEYDNN_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "0"}
+
+    def answers(*names):
+        command = [sys.executable, "-c", TWO_KERNELS, *names]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
+        return [np.array(line.split(), np.float32) for line in done.stdout.splitlines()]
+
+    alone = [*answers("SiLU"), *answers("Tanh")]
+    np.testing.assert_array_equal(answers("SiLU", "Tanh"), alone)
+    np.testing.assert_allclose(alone[1], np.tanh(np.linspace(-1, 1, 64, dtype=np.float32)), rtol=1e-6)
