@@ -52,6 +52,7 @@ FUNCTIONS = {
     "minimum": (np.minimum, 0),
     **{name: (lambda x, y, compare=compare: compare(x, y).astype(float), 0) for name, compare in COMPARISONS.items()},
 }
+DIVISIONS = {"divide", "divide_no_nan", "floor_divide", "remainder"}
 JUMPS = {"equal", "not_equal", "logical_and", "logical_or", "logical_xor"}  # at one point, which corners may miss
 
 
@@ -65,6 +66,8 @@ def of_two(name, x, y):
             for a, b in itertools.product((-1, 0, 1), repeat=2):
                 found = function(x.value + a * x.error, y.value + b * y.error)
                 spread = np.maximum(spread, np.nan_to_num(np.abs(found - value), nan=0, posinf=np.inf))
+            if name in DIVISIONS:  # by what may be 0
+                spread = np.where((y.error > 0) & (y.error >= np.abs(y.value)), np.inf, spread)
             if name in JUMPS:
                 near = np.abs(x.value - y.value) <= x.error + y.error
                 touched = np.broadcast_to(x.error + y.error > 0, value.shape)

@@ -22,6 +22,12 @@ class Bounded:
     value: np.ndarray
     error: np.ndarray
 
+    def __post_init__(self):
+        """Take an error that cannot be told (0 times infinity) for an infinite one; NaN itself has none."""
+        if np.isnan(self.error).any():
+            unknown = np.isnan(self.error) & ~np.isnan(self.value)
+            self.error = np.where(unknown, np.inf, self.error)
+
     @property
     def largest(self):
         """Bound of the absolute value that float32 has."""
