@@ -1,7 +1,7 @@
 """Arithmetic, comparisons and logic of two numbers, float32: one function each, and kernels that apply it.
 
 Truth is 1 and falsehood 0; every number but 0, also NaN, is true.  As in ``activation.py`` the functions are compiled
-without fastmath, so that they round as Keras does.  ``power`` and the remainder call the C library.
+without fastmath, so that they round as Keras does.  ``power``, ``atan2`` and the remainder call the C library.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ def remainder(x: Any, y: Any) -> Any:
 def power(x: Any, y: Any) -> Any:
     """``x ** y``, as the C library computes it."""
     return np.float32(math.pow(x, y))
+
+
+@exact
+def atan2(y: Any, x: Any) -> Any:
+    """Give the angle of the point (x, y), from -pi to pi, as the C library computes it."""
+    return np.float32(math.atan2(y, x))
 
 
 @exact
@@ -121,6 +127,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "floor_divide": floor_divide,
     "remainder": remainder,
     "power": power,
+    "atan2": atan2,
     "squared_difference": squared_difference,
     "maximum": maximum,
     "minimum": minimum,

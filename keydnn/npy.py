@@ -25,8 +25,8 @@ def read_npy(path: Path) -> npt.NDArray[np.generic]:
     Raises
     ------
     InputError
-        Missing, no ``.npy`` file, neither numbers nor text (objects are never unpickled), or not exactly as long as
-        its header says.
+        Missing, no ``.npy`` file, neither real numbers nor text (objects are never unpickled), or not exactly as long
+        as its header says.
     """
     try:
         with path.open("rb") as file:
@@ -79,8 +79,10 @@ def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: damaged .npy header: {reason}") from None
-    if dtype.hasobject or dtype.kind not in "fiubUS" or not dtype.itemsize:
-        raise InputError(f"{path}: holds {dtype}, neither numbers nor text; nothing is ever unpickled")
+    if dtype.hasobject:
+        raise InputError(f"{path}: holds Python objects, neither real numbers nor text; nothing is ever unpickled")
+    if dtype.kind not in "fiubUS" or not dtype.itemsize:
+        raise InputError(f"{path}: holds {dtype}, neither real numbers nor text")
     if len(shape) > MAX_RANK or any(type(size) is not int or size < 0 for size in shape):
         raise InputError(f"{path}: damaged .npy header: shape {shape}")
     return shape, bool(fortran), dtype, 8 + stream.tell()

@@ -52,11 +52,13 @@ F4 = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }"
         pytest.param(b"", "an empty file", id="empty"),
         pytest.param(b"PK\x03\x04abc", "zip archive", id="npz-named-npy"),
         pytest.param(b"hello", r"not a \.npy", id="text"),
-        pytest.param(saved(np.array([{}], object), allow_pickle=True), "nothing is ever unpickled", id="objects"),
+        pytest.param(
+            saved(np.array([{}], object), allow_pickle=True), "Python objects.*nothing is ever unpickled", id="objects"
+        ),
         pytest.param(header("{'descr': '|S0', 'fortran_order': False, 'shape': (2,), }"), "neither", id="S0"),
-        pytest.param(saved(np.zeros(2, "c8")), "neither numbers nor text", id="complex"),
-        pytest.param(saved(np.zeros(2, "M8[s]")), "neither numbers nor text", id="dates"),
-        pytest.param(saved(np.zeros(2, [("a", "f4")])), "neither numbers nor text", id="records"),
+        pytest.param(saved(np.zeros(2, "c8")), "neither real numbers nor text$", id="complex"),
+        pytest.param(saved(np.zeros(2, "M8[s]")), "neither real numbers nor text$", id="dates"),
+        pytest.param(saved(np.zeros(2, [("a", "f4")])), "neither real numbers nor text$", id="records"),
         pytest.param(saved(np.zeros(4)) + b"x", "33", id="trailing-byte"),
         pytest.param(saved(np.zeros(4))[:-1], "31", id="cut"),
         pytest.param(header(F4 % "4294967296, 4294967296"), "bytes of data", id="bomb"),

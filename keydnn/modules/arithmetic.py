@@ -25,9 +25,10 @@ class Binary(Merge):
     ----------
     operation
         ``"divide"``, ``"divide_no_nan"`` (0 where ``y`` is 0), ``"floor_divide"``, ``"remainder"`` (with the sign of
-        ``y``), ``"power"``, ``"squared_difference"``, ``"equal"``, ``"not_equal"``, ``"greater"``,
-        ``"greater_equal"``, ``"less"``, ``"less_equal"``, ``"logical_and"``, ``"logical_or"``, ``"logical_xor"``;
-        also ``"add"``, ``"subtract"``, ``"multiply"``, ``"maximum"`` and ``"minimum"``.
+        ``y``), ``"power"``, ``"atan2"`` (the angle of the point (y, x)), ``"squared_difference"``, ``"equal"``,
+        ``"not_equal"``, ``"greater"``, ``"greater_equal"``, ``"less"``, ``"less_equal"``, ``"logical_and"``,
+        ``"logical_or"``, ``"logical_xor"``; also ``"add"``, ``"subtract"``, ``"multiply"``, ``"maximum"`` and
+        ``"minimum"``.
 
     Keras source: ``keras.ops.divide`` and so on.
     """

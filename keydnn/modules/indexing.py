@@ -163,6 +163,44 @@ class Gather(Module):
 
 
 @module
+class TopK(Module):
+    """Places of the k largest cells along an axis, as the ``indices`` of ``torch.topk``: the largest cell's first.
+
+    Of equal cells that with the lower place comes first; NaN comes behind all numbers, the first NaN first.
+
+    Parameters
+    ----------
+    k
+        How many; the axis has as many cells at least.
+    dim
+        The axis.
+
+    Keras source: ``keras.ops.top_k``.
+    """
+
+    k: int
+    dim: int
+
+    def __post_init__(self) -> None:
+        self.set(k=integer("k", self.k), dim=integer("dim", self.dim))
+        super().__post_init__()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        size = x[self.dim] if self.dim < len(x) else 0
+        if size is not None and size < self.k:
+            raise ShapeError(f"{self} takes an input with {self.k} cells along axis {self.dim}, got {shape_text(x)}")
+        return (*x[: self.dim], self.k, *x[self.dim + 1 :])
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        order = np.argsort(-inputs[0], self.dim, kind="stable")
+        np.copyto(out, np.take(order, range(self.k), self.dim))
+
+    def permuted(self, permutation: Permutation) -> Module:
+        return dataclasses.replace(self, dim=permutation.index(self.dim))
+
+
+@module
 class Pad(Module):
     """Cells around the input.
 

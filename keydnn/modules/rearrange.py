@@ -1,4 +1,4 @@
-"""Axes added, dropped, repeated and split: moves of memory that NumPy does; there is no kernel file.
+"""Axes added, dropped, repeated and split, patches of images: moves of memory that NumPy does; there is no kernel file.
 
 The batch axis 0 stays as it is everywhere.
 """
@@ -6,12 +6,21 @@ The batch axis 0 stays as it is everywhere.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules.base import Array, Module, Permutation, Shape, integer, module, shape_text, want_rank
+from keydnn.modules.geometry import (
+    AnyPadding,
+    PerAxis,
+    axis_tuple,
+    canonical_padding,
+    resolve_pads,
+    window_sizes,
+)
 from keydnn.modules.shape import Reshaping
 
 
@@ -247,3 +256,58 @@ class SpaceToDepth(_Blocks):
         n, h, w, _ = out.shape
         cells = x.reshape(n, h, b, w, b, x.shape[3]).transpose(0, 1, 3, 2, 4, 5)
         np.copyto(out.reshape(cells.shape), cells)
+
+
+@module
+class Patches(Module):
+    """What a sliding window covers: (N, H, W, C) to (N, rows, columns, cells of a window * C); volumes likewise.
+
+    The cells of a window stand in a row, as they stand in it, the C channels of each together.
+    ``torch.nn.Unfold`` has them in another order.  Padding is 0.
+
+    Parameters
+    ----------
+    kernel_size
+        The window: one integer for each of two or three axes.
+    stride, padding, dilation
+        As of :class:`Conv2d`.
+
+    Keras source: ``keras.ops.image.extract_patches``.
+    """
+
+    kernel_size: Any
+    stride: PerAxis = 1
+    padding: AnyPadding = 0
+    dilation: PerAxis = 1
+
+    def __post_init__(self) -> None:
+        kernel_size = canonical_sizes("kernel_size", self.kernel_size)
+        axes = len(kernel_size)
+        if axes not in (2, 3):
+            raise ParameterError(f"kernel_size must be two or three integers, got {self.kernel_size!r}")
+        self.set(
+            kernel_size=kernel_size,
+            stride=axis_tuple("stride", self.stride, axes),
+            padding=canonical_padding(self.padding, axes),
+            dilation=axis_tuple("dilation", self.dilation, axes),
+        )
+        super().__post_init__()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        want_rank(self, x, len(self.kernel_size) + 2, "(N, ..., C)")
+        channels_first = (x[0], x[-1], *x[1:-1])
+        sizes = window_sizes(self, channels_first, self.kernel_size, self.stride, self.padding, self.dilation)
+        return (x[0], *sizes, None if x[-1] is None else math.prod(self.kernel_size) * x[-1])
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        (x,) = inputs
+        pads = resolve_pads(self.padding, x.shape[1:-1], self.kernel_size, self.stride, self.dilation)
+        x = np.pad(x, ((0, 0), *pads, (0, 0))) if any(map(any, pads)) else x
+        reach = tuple((size - 1) * step + 1 for size, step in zip(self.kernel_size, self.dilation, strict=True))
+        axes, rank = range(1, x.ndim - 1), x.ndim
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, tuple(axes))  # (N, places, C, cells)
+        places, cells = ([slice(None, None, step) for step in steps] for steps in (self.stride, self.dilation))
+        windows = windows[(slice(None), *places, slice(None), *cells)]
+        windows = windows.transpose(0, *axes, *range(rank, windows.ndim), rank - 1)
+        np.copyto(out.reshape(windows.shape), windows)

@@ -18,7 +18,8 @@ from tests.properties import assert_any_thread_count, assert_permuted
 F32 = np.float32
 VALUES = [np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0, -1.0, 2.5, -2.5, 3e38, 7.0, -7.0, 0.3, 1e-20]
 PAIRS = np.array([(x, y) for x in VALUES for y in VALUES], F32).T
-# Each rounds once in the order written, as NumPy does, or not at all: equal bit by bit.  Only ``power`` is C's own.
+# Each rounds once in the order written, as NumPy does, or not at all: equal bit by bit.  Only ``power`` and ``atan2``
+# are C's own.
 REFERENCES = {
     "add": np.add,
     "subtract": np.subtract,
@@ -52,7 +53,7 @@ def wanted(operation, x, y):
 
 
 def test_every_operation_has_a_reference():
-    assert {*REFERENCES, "power"} == set(OPERATIONS)
+    assert {*REFERENCES, "power", "atan2"} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("operation", REFERENCES)
@@ -84,6 +85,15 @@ def test_powers_are_within_two_ulps_and_have_the_special_values_of_c():
     np.testing.assert_array_equal(Binary("power")(x, y), [-512, np.nan, 1, 1, 1, -np.inf, 0])
 
 
+def test_angles_are_within_two_ulps_and_have_the_special_values_of_c():
+    y, x = random(1, 1000), random(2, 1000)
+    exact = np.arctan2(y.astype(np.float64), x.astype(np.float64))
+    assert (abs(Binary("atan2")(y, x) - exact) <= 2 * np.spacing(abs(exact).astype(F32))).all()
+    found, exact = Binary("atan2")(*PAIRS), np.arctan2(*PAIRS.astype(np.float64))
+    np.testing.assert_allclose(found, exact, rtol=2.0**-22, atol=1e-45)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(exact.astype(F32)))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_shapes_that_numpy_broadcasts(data):
@@ -105,7 +115,7 @@ def test_permuted_operations_are_themselves():
     assert_permuted(Where(), (0, 2, 1), random(1, 2, 3, 4), random(2, 2, 1, 4), random(3, 2, 3, 1))
 
 
-@pytest.mark.parametrize("module", [Binary("power"), Binary("remainder"), Where()], ids=str)
+@pytest.mark.parametrize("module", [Binary("power"), Binary("atan2"), Binary("remainder"), Where()], ids=str)
 def test_any_thread_count_gives_the_same_bits(module):
     assert_any_thread_count(module, *(abs(random(i, 10007)) for i in range(module.arity)))
 

@@ -1,4 +1,4 @@
-"""Slice, IndexSelect, Gather, Pad: moves of memory."""
+"""Slice, IndexSelect, Gather, TopK, Pad."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules import Gather, IndexSelect, Pad, Slice
+from keydnn.modules import Gather, IndexSelect, Pad, Slice, TopK
 from tests.properties import assert_permuted
 
 X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -65,7 +65,21 @@ def test_places_that_are_not_there_are_refused(place):
         Gather(1)(X, np.full((2, 1, 4), place))
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 2.0, np.inf, np.nan]), min_size=1, max_size=9), st.data()
+)
+def test_the_largest_come_first_and_of_equals_the_first(cells, data):
+    k = data.draw(st.integers(1, len(cells)))
+    wanted = sorted(range(len(cells)), key=lambda place: (np.isnan(cells[place]), -cells[place], place))
+    wanted = [place for place in wanted if cells[place] == cells[place]]
+    wanted = (wanted + [place for place in range(len(cells)) if cells[place] != cells[place]])[:k]
+    np.testing.assert_array_equal(TopK(k, 1)([cells]), [wanted])
+    np.testing.assert_array_equal(TopK(k, 1)(np.array([cells] * 2)[:, :, None])[..., 0], [wanted] * 2)
+
+
 def test_free_sizes():
+    assert TopK(3, 2).output_shape((None, 4, None)) == (None, 4, 3)
     assert Slice((ALL, (1, 3, None))).output_shape((None, None, None)) == (None, None, None)
     assert Slice(((None, None, -1), (1, 3, None))).output_shape((None, 4, 5)) == (None, 4, 2)
     assert Pad(((1, 2), (0, 0)), "reflect").output_shape((None, None, 4)) == (None, None, 4)
@@ -77,6 +91,10 @@ def test_free_sizes():
 )
 def test_permuted_modules(module):
     assert_permuted(module, (0, 2, 1), X)
+
+
+def test_permuted_top_k():
+    assert_permuted(TopK(2, 1), (0, 2, 1), X)
 
 
 def test_permuted_gather():
@@ -92,6 +110,8 @@ def test_permuted_gather():
         pytest.param(lambda: IndexSelect(0, (1,)), "dim", id="index-batch"),
         pytest.param(lambda: IndexSelect(1, ()), "index", id="index-nothing"),
         pytest.param(lambda: Gather(0), "dim", id="gather-batch"),
+        pytest.param(lambda: TopK(0, 1), "k", id="top-0"),
+        pytest.param(lambda: TopK(1, 0), "dim", id="top-batch"),
         pytest.param(lambda: Pad((1, 2)), "padding", id="pad-numbers"),
         pytest.param(lambda: Pad(((-1, 0),)), "padding", id="pad-negative"),
         pytest.param(lambda: Pad(((1, 0),), "edge"), "mode", id="pad-mode"),
@@ -110,6 +130,8 @@ def test_bad_parameters_are_refused_by_name(make, words):
         pytest.param(IndexSelect(2, (0,)), [(2, 3)], "axis 2", id="index-no-axis"),
         pytest.param(Gather(1), [(2, 3, 4), (2, 3, 5)], "agree but for axis 1", id="gather-other-sizes"),
         pytest.param(Gather(2), [(2, 3), (2, 3)], "axis 2", id="gather-no-axis"),
+        pytest.param(TopK(4, 1), [(2, 3)], "4 cells along axis 1", id="top-too-many"),
+        pytest.param(TopK(1, 2), [(2, 3)], "cells along axis 2", id="top-no-axis"),
         pytest.param(Pad(((3, 0),), "reflect"), [(2, 3)], "more cells of axis 1", id="reflect-too-many"),
         pytest.param(Pad(((4, 0),), "symmetric"), [(2, 3)], "more cells of axis 1", id="symmetric-too-many"),
         pytest.param(Pad(((4, 0),)), [(2, 3, 4)], "rank 2", id="pad-other-rank"),

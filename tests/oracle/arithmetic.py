@@ -47,6 +47,7 @@ FUNCTIONS = {
     "floor_divide": (_floor_divide, 0),
     "remainder": (_remainder, 3),
     "power": (np.power, FUNCTION),
+    "atan2": (np.arctan2, FUNCTION),
     "squared_difference": (lambda x, y: (x - y) ** 2, 3),
     "maximum": (np.maximum, 0),
     "minimum": (np.minimum, 0),
@@ -68,6 +69,9 @@ def of_two(name, x, y):
                 spread = np.maximum(spread, np.nan_to_num(np.abs(found - value), nan=0, posinf=np.inf))
             if name in DIVISIONS:  # by what may be 0
                 spread = np.where((y.error > 0) & (y.error >= np.abs(y.value)), np.inf, spread)
+            if name == "atan2":  # the origin has any angle
+                origin = (np.abs(x.value) <= x.error) & (np.abs(y.value) <= y.error) & (x.error + y.error > 0)
+                spread = np.where(origin, 2 * np.pi, spread)
             if name in JUMPS:
                 near = np.abs(x.value - y.value) <= x.error + y.error
                 touched = np.broadcast_to(x.error + y.error > 0, value.shape)

@@ -16,13 +16,43 @@ def _pad(module, x):
 
 
 def _gather(module, x, places):
+    """Take cells; where a place may be another one, any cell from the first to the last that it may be."""
     found = places.value.astype(int)
-    return Bounded(*(np.take_along_axis(part, found, module.dim) for part in (x.value, x.error)))
+    value, error = (np.take_along_axis(part, found, module.dim) for part in (x.value, x.error))
+    for step in np.unique(places.error.astype(int)):
+        for place in (found - step, found + step):
+            other = [
+                np.take_along_axis(part, place.clip(0, part.shape[module.dim] - 1), module.dim)
+                for part in (x.value, x.error)
+            ]
+            error = np.where(places.error >= step, np.maximum(error, np.abs(other[0] - value) + other[1]), error)
+    return Bounded(value, error)
+
+
+def _top_k(module, x):
+    """Order cells; where float32 may order others there, as their values differ by no more than the errors.
+
+    The j-th largest of float32 is within the largest error of the j-th largest value, and the cell that it is in is
+    within that of its own value.
+    """
+    order = np.argsort(-x.value, axis=module.dim, kind="stable")
+    found = np.take(order, range(module.k), module.dim)
+    largest = x.error.max(axis=module.dim, keepdims=True, initial=0)
+    if not largest.any():
+        return Bounded(found.astype(float), np.zeros(found.shape))
+    places = np.arange(x.value.shape[module.dim])
+    values, near = (np.moveaxis(part, module.dim, -1) for part in (x.value, 2 * largest))
+    chosen = np.moveaxis(found, module.dim, -1)
+    distance = np.abs(values[..., None, :] - np.take_along_axis(values, chosen, -1)[..., None])
+    possible = (distance <= near[..., None]) & (near[..., None] > 0)
+    error = np.where(possible, np.abs(places - chosen[..., None]), 0).max(axis=-1)
+    return Bounded(found.astype(float), np.moveaxis(error, -1, module.dim).astype(float))
 
 
 RULES = {
     "Slice": selected(lambda module, x: x[(slice(None), *(slice(*ends) for ends in module.slices))]),
     "IndexSelect": selected(lambda module, x: np.take(x, module.index, module.dim)),
     "Gather": _gather,
+    "TopK": _top_k,
     "Pad": _pad,
 }

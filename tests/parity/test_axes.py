@@ -233,6 +233,60 @@ outputs(
     ],
 )
 
+PATCHES = (
+    {"size": 2},
+    {"size": (3, 2), "strides": 1, "padding": "same"},
+    {"size": (2, 3), "strides": (3, 2), "padding": "same"},
+    {"size": (3, 2), "strides": (2, 1)},
+    {"size": (2, 3), "strides": 1, "dilation_rate": 2},
+    {"size": 3, "strides": 1, "dilation_rate": (2, 1), "padding": "same"},
+)
+
+
+def patches(tf, x, size, strides=None, dilation_rate=1, padding="valid"):
+    """Call TensorFlow's function, which names batch and channels in all sizes."""
+    given = [value if isinstance(value, tuple) else (value,) * 2 for value in (size, strides or size, dilation_rate)]
+    return tf.image.extract_patches(x, *([1, *sizes, 1] for sizes in given), padding=padding.upper())
+
+
+outputs(
+    "patches",
+    (7, 6, 3),
+    keras3=lambda ops, x: [ops.image.extract_patches(x, **options) for options in PATCHES],
+    keras2=lambda tf, x: [
+        *(patches(tf, x, **options) for options in PATCHES),
+        *(patches(tf, x, (2, 3), (2, 3), (2, 2), padding) for padding in ("valid", "same")),
+        tf.compat.v1.image.extract_image_patches(x, [1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "SAME"),
+    ],
+)
+outputs(
+    "patches-channels-first",
+    (3, 7, 6),
+    keras3=lambda ops, x: [
+        ops.image.extract_patches(x, **options, data_format="channels_first") for options in PATCHES
+    ],
+)
+outputs(
+    "patches-of-volumes",
+    (5, 4, 6, 2),
+    keras3=lambda ops, x: [
+        *(ops.image.extract_patches(x, (2, 2, 3)), ops.image.extract_patches(x, (3, 2, 1), 2, padding="same")),
+        ops.image.extract_patches(x, (2, 1, 2), (1, 1, 2), data_format="channels_first"),
+    ],
+)
+outputs(
+    "patches-of-free-sizes",
+    (None, None, 3),
+    keras3=lambda ops, x: [ops.image.extract_patches(x, 2), ops.image.extract_patches(x, 3, 2, padding="same")],
+    keras2=lambda tf, x: [patches(tf, x, 2), patches(tf, x, 3, 2, padding="same")],
+)
+outputs(
+    "patches-in-a-row",
+    (8, 8, 3),
+    keras3=lambda ops, x: [ops.reshape(ops.image.extract_patches(x, 4, strides=4), (-1, 4, 48))],
+    keras2=lambda tf, x: [tf.reshape(patches(tf, x, 4), [tf.shape(x)[0], -1, 48])],
+)
+
 # --- indices ----------------------------------------------------------------------------------------------------------
 
 outputs(
@@ -306,6 +360,18 @@ outputs(
             tf.pad(x, [[0, 0], [4, 1], [0, 0], [2, 2]], "SYMMETRIC"),
         ),
     ],
+)
+outputs(
+    "largest",
+    IMAGE,
+    keras3=lambda ops, x: [*ops.top_k(x, 2), *ops.top_k(x, 6), *ops.top_k(x[:, 0, 0], 1), ops.top_k(x, 3)[1]],
+    keras2=lambda tf, x: [
+        *tf.math.top_k(x, 2),
+        *tf.nn.top_k(x, k=6),
+        *tf.math.top_k(x[:, 0, 0]),
+        tf.math.top_k(x, 3)[0],
+    ],
+    draw=whole,
 )
 outputs("triangles", SHAPE, keras3=lambda ops, x: [ops.tril(x), ops.triu(x), ops.tril(x, 1), ops.triu(x, -1)])
 

@@ -91,7 +91,7 @@ for class_name, (shape, options) in {
         both_formats(f"fused-{what}", class_name, shape, activation=activation, **options)
 
 SPECTROGRAM = {"frame_length": 16, "kerases": ("keras3",)}
-for mode in ("log", "magnitude", "psd", "real", "imag", "stft"):
+for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft"):
     both_formats(mode, "STFTSpectrogram", (61, 2), mode=mode, **SPECTROGRAM)
     both_formats(f"{mode}-expanded", "STFTSpectrogram", (61, 2), mode=mode, expand_dims=True, **SPECTROGRAM)
 both_formats("same", "STFTSpectrogram", (61, 1), padding="same", frame_step=5, fft_length=32, **SPECTROGRAM)

@@ -64,6 +64,14 @@ outputs(
     ],
     draw=whole,
 )
+outputs(
+    "angles",
+    SHAPE,
+    SHAPE,
+    keras3=lambda ops, x, y: [ops.arctan2(x, y), ops.arctan2(x, 0.5), ops.arctan2(VECTOR, y), ops.arctan2(COLUMN, y)],
+    keras2=lambda tf, x, y: [tf.atan2(x, y), tf.math.atan2(x, 0.5), tf.atan2(VECTOR, y), tf.math.atan2(COLUMN, x)],
+    draw=whole,
+)
 outputs("squared-difference", SHAPE, SHAPE, keras2=lambda tf, x, y: [tf.math.squared_difference(x, y)])
 outputs(
     "broadcasts",

@@ -77,6 +77,12 @@ CASES = {
     "sizes-of-tensors": lambda tf, x, y: [
         *(tf.reshape(x, [tf.shape(x)[0], -1]), tf.reshape(x, tf.stack([tf.shape(x)[0], 5, 4]))),
     ],
+    "patches": lambda tf, x, y: [
+        tf.image.extract_patches(x[..., None], [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, 2, 1], padding)
+        for padding in ("VALID", "SAME")
+    ],
+    "largest": lambda tf, x, y: [*tf.math.top_k(x, 2), *tf.nn.top_k(tf.round(y), 5)],
+    "angles": lambda tf, x, y: [tf.atan2(x, y), tf.atan2(x, 0.5), tf.atan2(-1.0, y)],
     "products": lambda tf, x, y: [tf.matmul(x, y, transpose_b=True), tf.matmul(x, tf.transpose(y, [0, 2, 1]))],
 }
 

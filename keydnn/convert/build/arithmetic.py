@@ -21,6 +21,7 @@ OPERATIONS = {
     "ops>FloorDivide": "floor_divide",
     "ops>Mod": "remainder",
     "ops>Power": "power",
+    "ops>Arctan2": "atan2",
     "ops>SquaredDifference": "squared_difference",
     "ops>Maximum": "maximum",
     "ops>Minimum": "minimum",

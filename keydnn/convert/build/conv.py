@@ -10,7 +10,7 @@ import numpy as np
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.lora import lora_of, with_lora
 from keydnn.convert.build.registry import builds
-from keydnn.modules.arithmetic import Scalar
+from keydnn.modules.arithmetic import Binary, Scalar
 from keydnn.modules.base import Array
 from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.modules.geometry import AnyPadding, Ints
@@ -225,7 +225,7 @@ def _named_sizes(call: LayerCall, axes: int, last: bool) -> Sequence[int]:
 @builds("STFTSpectrogram")
 def stft_spectrogram(call: LayerCall) -> Value:
     """Every channel by the same kernels of cosines and sines: the real and the imaginary part of each frequency."""
-    mode = call.choice("mode", "log", ("log", "magnitude", "psd", "real", "imag", "stft"))
+    mode = call.choice("mode", "log", ("log", "magnitude", "psd", "real", "imag", "angle", "stft"))
     length = call.integer("frame_length", 256)
     step = call.integer("frame_step") if call.option("frame_step") is not None else length // 2
     padding, expand = call.choice("padding", "valid", ("valid", "same")), call.boolean("expand_dims", False)
@@ -246,6 +246,9 @@ def stft_spectrogram(call: LayerCall) -> Value:
     if mode in ("real", "imag", "stft"):
         bins *= len(kernels)
         spectrum = signal(np.concatenate(kernels, axis=2))
+    elif mode == "angle":
+        real, imaginary = signal(kernels[0], "real"), signal(kernels[1], "imag")
+        spectrum = call.emit(Binary("atan2"), imaginary, real, part="angle")
     else:
         squares = [
             call.emit(Unary("square"), signal(kernel, part), part=f"{part}_square")

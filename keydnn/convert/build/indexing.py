@@ -15,7 +15,7 @@ from keydnn.modules.arithmetic import Where
 from keydnn.modules.base import Shape, shape_text
 from keydnn.modules.category import OneHot
 from keydnn.modules.embedding import Embedding
-from keydnn.modules.indexing import Gather, IndexSelect, Pad, Slice
+from keydnn.modules.indexing import Gather, IndexSelect, Pad, Slice, TopK
 from keydnn.modules.rearrange import Squeeze, Unsqueeze
 from keydnn.modules.shape import Permute, Reshape
 from keydnn.modules.unary import FullLike
@@ -172,6 +172,21 @@ def take_along_axis(call: LayerCall) -> Value:
         call.obstacle("with places of another rank", "places of the same rank are expected")
         call.stop()
     return call.emit(Gather(axis_of(call, axis, len(x.shape))), x, places)
+
+
+@builds("ops>TopK")
+def top_k(call: LayerCall) -> list[Value]:
+    """The largest cells of the last axis, in falling order, and their places."""
+    k = call.setting("k")
+    call.ignore("index_type")
+    if type(k) is not int or k < 1:
+        call.refuse("k", "an integer >= 1 is expected")
+    if not call.boolean("sorted", True):
+        call.refuse("sorted", "an order that TensorFlow leaves open; sorted=True says which")
+    x = call.input()
+    axis = axis_of(call, len(x.shape) - 1, len(x.shape), "k")
+    places = call.emit(TopK(k, axis), x, part="places")
+    return [call.emit(Gather(axis), x, places), places]
 
 
 @builds("ops>Pad")

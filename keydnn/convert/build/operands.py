@@ -82,3 +82,16 @@ def sizes_of(call: LayerCall, key: str, count: int | None = None) -> list[int | 
         call.obstacle(f"with {key}={clip(repr(value), 60)}", f"{key}: {count or ''} integers are expected")
         call.stop()
     return list(items)
+
+
+def per_axis(call: LayerCall, key: str, value: object, axes: int, last: bool) -> tuple[int, ...]:
+    """Give one integer for each axis; those of batch and channels, where they are said, must be 1."""
+    sizes = value if isinstance(value, list) else [value]
+    if len(sizes) == axes + 2:
+        ends = [sizes[0], sizes[-1] if last else sizes[1]]
+        sizes = (sizes[1:-1] if last else sizes[2:]) if ends == [1, 1] else []
+    sizes = sizes * axes if len(sizes) == 1 else sizes
+    if len(sizes) != axes or any(type(size) is not int or size < 1 for size in sizes):
+        call.refuse(key, f"{axes} integers >= 1 are expected")
+        call.stop()
+    return tuple(sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.operands import per_axis
 from keydnn.convert.build.registry import builds
 from keydnn.modules import pool
 from keydnn.modules.base import shape_text
@@ -82,22 +83,9 @@ def pool_operation(call: LayerCall) -> Value:
     if axes not in (1, 2, 3) or padding not in ("valid", "same"):
         call.obstacle(f"on an input {shape_text(x.shape)}", f"one to three axes are pooled, padding={padding!r}")
         call.stop()
-    kernel_size = _per_axis(call, "pool_size", window, axes, last)
-    stride = kernel_size if strides is None else _per_axis(call, "strides", strides, axes, last)
+    kernel_size = per_axis(call, "pool_size", window, axes, last)
+    stride = kernel_size if strides is None else per_axis(call, "strides", strides, axes, last)
     counted = {} if "Max" in call.class_name else {"count_include_pad": False}
     kind = "MaxPooling" if "Max" in call.class_name else "AveragePooling"
     module = WINDOWED[f"{kind}{axes}D"](kernel_size, stride, padding, **counted)
     return call.to_channels_last(call.emit(module, call.to_channels_first(x, last)), last)
-
-
-def _per_axis(call: LayerCall, key: str, value: Any, axes: int, last: bool) -> tuple[int, ...]:
-    """Give one integer for each axis; those of batch and channels, where they are said, must be 1."""
-    sizes = value if isinstance(value, list) else [value]
-    if len(sizes) == axes + 2:
-        ends = [sizes[0], sizes[-1] if last else sizes[1]]
-        sizes = (sizes[1:-1] if last else sizes[2:]) if ends == [1, 1] else []
-    sizes = sizes * axes if len(sizes) == 1 else sizes
-    if len(sizes) != axes or any(type(size) is not int or size < 1 for size in sizes):
-        call.refuse(key, f"{axes} integers >= 1 are expected")
-        call.stop()
-    return tuple(sizes)

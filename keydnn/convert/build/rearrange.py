@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from keydnn.convert.build.call import LayerCall, Sizes, Value
-from keydnn.convert.build.operands import axes_of, axis_of, sizes_of, tensors
+from keydnn.convert.build.operands import axes_of, axis_of, per_axis, sizes_of, tensors
 from keydnn.convert.build.registry import builds
-from keydnn.modules.base import Shape, shape_text
+from keydnn.modules.base import Shape, inverse, shape_text
 from keydnn.modules.merge import Add, Concatenate
 from keydnn.modules.rearrange import (
     DepthToSpace,
     Expand,
+    Patches,
     Roll,
     SpaceToDepth,
     Squeeze,
@@ -217,6 +218,26 @@ def blocks(call: LayerCall) -> Value:
         return call.emit(module(size), x)
     x = call.permute(x, (0, 2, 3, 1), "channels_last")
     return call.permute(call.emit(module(size), x), (0, 3, 1, 2), "channels_first")
+
+
+@builds("ops>ExtractPatches")
+def extract_patches(call: LayerCall) -> Value:
+    """Of images and volumes; TensorFlow names batch and channels among the sizes too."""
+    size, strides, dilation = call.option("size"), call.option("strides"), call.option("dilation_rate", 1)
+    padding = str(call.option("padding", "valid")).lower()
+    last = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_last"
+    x = call.input()
+    axes = len(x.shape) - 2
+    if axes not in (2, 3) or padding not in ("valid", "same"):
+        call.obstacle(f"on an input {shape_text(x.shape)}", f"two or three axes are cut, padding={padding!r}")
+        call.stop()
+    kernel_size = per_axis(call, "size", size, axes, last)
+    stride = per_axis(call, "strides", strides or size, axes, last)
+    module = Patches(kernel_size, stride, padding, per_axis(call, "dilation_rate", dilation, axes, last))
+    if last:
+        return call.emit(module, x)
+    order = (0, *range(2, axes + 2), 1)
+    return call.permute(call.emit(module, call.permute(x, order, "channels_last")), inverse(order), "channels_first")
 
 
 @builds("ops>Shape")

@@ -6,6 +6,7 @@ their place.  Source: ``tensorflow/core/ops``.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ OPERATIONS: Mapping[str, Raw] = {
         Mean="reduce_mean", Sum="reduce_sum", Max="reduce_max", Min="reduce_min", Prod="reduce_prod",
         Any="reduce_any", All="reduce_all",
     ),
+    "Atan2": Raw("atan2", ("y", "x")),
     "LeakyRelu": Raw("leaky_relu", ("features",), {"alpha": "alpha"}),
     "Cast": Raw("cast", ("x",), {"DstT": "dtype"}),
     "ClipByValue": Raw("clip_by_value", ("t", "clip_value_min", "clip_value_max")),
@@ -104,6 +106,13 @@ OPERATIONS: Mapping[str, Raw] = {
     "BatchMatMulV2": Raw("matmul", ("a", "b"), {"adj_x": "transpose_a", "adj_y": "transpose_b"}),
     "DepthToSpace": Raw("depth_to_space", ("input",), {"block_size": "block_size", "data_format": "data_format"}),
     "SpaceToDepth": Raw("space_to_depth", ("input",), {"block_size": "block_size", "data_format": "data_format"}),
+    "ExtractImagePatches": Raw(
+        "image.extract_patches",
+        ("images",),
+        {"ksizes": "sizes", "strides": "strides", "rates": "rates", "padding": "padding"},
+    ),
+    "TopK": Raw("top_k", ("input",), {"k": "k", "sorted": "sorted"}),
+    "TopKV2": Raw("top_k", ("input", "k"), {"sorted": "sorted"}),
     "StridedSlice": Raw("getitem", ("tensor", "begin", "end", "strides")),
 }  # fmt: skip
 # Attributes that say how, not what, is computed; those of StridedSlice are read apart.
@@ -111,7 +120,7 @@ IGNORED = {
     "T", "TI", "TL", "Tdim", "Tidx", "Tlen", "Tperm", "Tindices", "Tparams", "Taxis", "Tmultiples", "Tpaddings",
     "Tshape", "Tshift", "Index", "SrcT", "Truncate", "N", "num", "_cloned", "_class", "_output_shapes", "index_type",
     "output_type", "out_type", "grad_a", "grad_b", "grad_x", "grad_y", "num_split", "incompatible_shape_error",
-    "_user_specified_name", "Tsplits",
+    "_user_specified_name", "Tsplits", "Tk",
 }  # fmt: skip
 MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 DTYPES = {"DT_FLOAT": "float32", "DT_HALF": "float16", "DT_DOUBLE": "float64", "DT_BOOL": "bool"} | {
@@ -147,7 +156,9 @@ def _attribute(value: Mapping[str, Json]) -> Json:
     return DTYPES.get(str(content), content) if kind == "type" else content
 
 
-WORDS = {"UkVGTEVDVA==": "REFLECT", "U1lNTUVUUklD": "SYMMETRIC", "TkhXQw==": "NHWC", "TkNIVw==": "NCHW"}
+WORDS = {
+    base64.b64encode(word.encode()).decode(): word for word in ("REFLECT", "SYMMETRIC", "NHWC", "NCHW", "SAME", "VALID")
+}
 
 
 def _call(call: Call, raw: Raw, constants: Mapping[int, Any], attributes: Mapping[str, Json]) -> Call:

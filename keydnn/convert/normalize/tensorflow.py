@@ -53,6 +53,7 @@ FUNCTIONS: Mapping[str, Signature] = {
         greater="Greater", greater_equal="GreaterEqual", less="Less", less_equal="LessEqual",
         logical_and="LogicalAnd", logical_or="LogicalOr", logical_xor="LogicalXor",
     ),
+    "atan2": Signature("Arctan2", ("y", "x")),
     "eq": Signature("Equal", ("self", "other")),
     "ne": Signature("NotEqual", ("self", "other")),
     "scalar_mul": Signature("Multiply", ("scalar", "x")),
@@ -108,6 +109,13 @@ FUNCTIONS: Mapping[str, Signature] = {
     "depth_to_space": Signature("DepthToSpace", ("input",)),
     "space_to_depth": Signature("SpaceToDepth", ("input",)),
     "image.resize": Signature("Resize", ("images",), {"method": "interpolation"}),
+    **{
+        f"image.extract_{name}": Signature(
+            "ExtractPatches", ("images",), {"sizes": "size", "ksizes": "size", "rates": "dilation_rate"}
+        )
+        for name in ("patches", "image_patches")
+    },
+    "top_k": Signature("TopK", ("input",), defaults={"k": 1}),
     "shape": Signature("Shape", ("input",)),
     **{
         f"{short}_pool{axes}": Signature(class_name, ("input",), {"ksize": "pool_size"})

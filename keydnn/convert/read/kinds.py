@@ -12,7 +12,8 @@ Kind = Literal["hdf5", "zip", "folder", "shards"]
 
 SAVED_MODEL = (
     "a TensorFlow SavedModel, which holds compiled operations and no layers; if Keras 2 wrote it, "
-    'tf_keras.models.load_model(...).save("model.h5") there gives a file that KeyDNN opens'
+    'tf_keras.models.load_model(...).save("model.h5") there gives a file that KeyDNN opens; '
+    'if Keras 3 exported it, model.save("model.keras") there does'
 )
 # What stands at a place near the beginning of a file.  In the order in which they are tried.
 MAGIC: tuple[tuple[int, bytes, str], ...] = (
