@@ -6,6 +6,7 @@ graph of it; inputs that are constants go into the layers, as they did then.
 
 from __future__ import annotations
 
+import functools
 import json
 
 import h5py
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from keydnn import KerasInteropError, from_keras
-from tests.parity.kerases import FOLDER, answer, assert_agrees, quiet, tensorflow, tf_keras
+from tests.parity.kerases import FOLDER, SOURCES, answer, assert_agrees, quiet, save, tensorflow, tf_keras
 
 pytestmark = pytest.mark.parity
 
@@ -87,19 +88,20 @@ CASES = {
 }
 
 
+@functools.cache
 def made(name):
     with quiet():
         inputs = [tf_keras.Input(shape) for shape in SHAPES]
         return tf_keras.Model(inputs, on_layers(CASES[name], *inputs))
 
 
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("name", CASES)
-def test_raw_operations_agree(name):
-    model, path = made(name), FOLDER / f"raw-{name}.h5"
-    with quiet():
-        model.save(path)
+def test_raw_operations_agree(name, source):
+    model = made(name)
+    given = save(model, f"raw-{name}", (source,))[source]
     arrays = [np.random.default_rng(place).standard_normal((2, 4, 5)).astype(np.float32) for place in range(2)]
-    assert_agrees(from_keras(path, strict=False), arrays, answer(model, arrays), 1e-3)
+    assert_agrees(from_keras(given, strict=False), arrays, answer(model, arrays), 1e-3)
 
 
 def edited(name, edit):

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from keydnn.convert.read.document import parse_config
+from keydnn.convert.read.nodes import constant_of
 from keydnn.convert.read.record import Call, Layer, refs_in
 from keydnn.errors import KerasInteropError
 from keydnn.strict_json import Json
@@ -139,11 +142,17 @@ def as_function(layer: Layer) -> Layer:
     raw = OPERATIONS.get(operation)
     if raw is None or not isinstance(node, dict) or not layer.calls:
         return dataclasses.replace(layer, class_name=operation, package="tf", config={})
-    constants = {int(place): value for place, value in (layer.config.get("constants") or {}).items()}
+    constants = {int(place): _constant(value) for place, value in (layer.config.get("constants") or {}).items()}
     attributes = {name: _attribute(value) for name, value in (node.get("attr") or {}).items()}
     calls = tuple(_call(call, raw, constants, attributes) for call in layer.calls)
     config = {"name": layer.config.get("name"), "function": raw.function}
     return dataclasses.replace(layer, class_name="TFOpLambda", config=config, calls=calls)
+
+
+def _constant(value: Json) -> Json:
+    """Give a constant as ``.h5`` files have it: numbers in lists; ``.keras`` files and live models have arrays."""
+    value = constant_of(value)
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _attribute(value: Mapping[str, Json]) -> Json:
