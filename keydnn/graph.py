@@ -71,6 +71,32 @@ class Output:
     value: str
 
 
+@dataclass(frozen=True)
+class Landmark:
+    """Where an output of a Keras layer is found in a graph.
+
+    Attributes
+    ----------
+    layer, class_name
+        As in :class:`Origin`.
+    call
+        Which of the layer's calls, from 0.
+    tensor
+        Which output of that call, from 0.
+    value
+        Name of the node, or input, that gives it.
+    order
+        The value transposed by this permutation has Keras' order of axes; empty where it has it already.
+    """
+
+    layer: str
+    class_name: str
+    call: int
+    tensor: int
+    value: str
+    order: tuple[int, ...] = ()
+
+
 Observer = Callable[[Node, tuple[Array, ...], Array], None]  # arrays of other dtypes where modules give them
 
 
@@ -84,6 +110,8 @@ class Graph:
     states
         Names of the last inputs and the last outputs: what such an output gives is the input of its name at the next
         call, and zeros at the first.  Their shapes have no free sizes.
+    landmarks
+        Where the outputs of the Keras layers are that it was made from.  They change nothing that it computes.
 
     Attributes
     ----------
@@ -101,8 +129,14 @@ class Graph:
     """
 
     def __init__(
-        self, inputs: Sequence[Input], nodes: Sequence[Node], outputs: Sequence[Output], states: Sequence[str] = ()
+        self,
+        inputs: Sequence[Input],
+        nodes: Sequence[Node],
+        outputs: Sequence[Output],
+        states: Sequence[str] = (),
+        landmarks: Sequence[Landmark] = (),
     ) -> None:
+        self.landmarks = tuple(landmarks)
         self.inputs, self.nodes, self.outputs, self.states = tuple(inputs), tuple(nodes), tuple(outputs), tuple(states)
         if not self.given or not self.results:
             raise ParameterError("a graph needs at least one input and one output")
@@ -133,6 +167,7 @@ class Graph:
             if output.value not in self.shapes:
                 raise ParameterError(f"output {output.name!r} gives {output.value!r}, which no node computes")
         self._check_states()
+        self._check_landmarks()
         self._last_use = self._find_last_uses()
 
     def _check_states(self) -> None:
@@ -152,6 +187,14 @@ class Graph:
                 raise ParameterError(f"the state {given.name!r} must be float32")
         if len({given.shape[:1] for given in self.inputs}) != 1:
             raise ParameterError("inputs and states must be of the same fixed number of examples")
+
+    def _check_landmarks(self) -> None:
+        """Raise ParameterError unless each landmark is a value of the graph and an order of its axes."""
+        for mark in self.landmarks:
+            if mark.value not in self.shapes:
+                raise ParameterError(f"the landmark {mark.layer!r} names {mark.value!r}, which no node computes")
+            if mark.order and sorted(mark.order) != list(range(len(self.shapes[mark.value]))):
+                raise ParameterError(f"the landmark {mark.layer!r} has no order of the axes of {mark.value!r}")
 
     @property
     def given(self) -> tuple[Input, ...]:
@@ -200,7 +243,7 @@ class Graph:
         """Give a graph in which modules, named as ``modules`` names them, are replaced wherever they are used."""
         by_id = {id(module): replacements.get(name, module) for name, module in self.modules()}
         nodes = [Node(n.name, by_id[id(n.module)], n.inputs, n.origin) for n in self.nodes]
-        return Graph(self.inputs, nodes, self.outputs, self.states)
+        return Graph(self.inputs, nodes, self.outputs, self.states, self.landmarks)
 
     def check_count(self, count: int) -> None:
         """Raise ShapeError, naming the inputs, unless there are as many arrays as inputs that a caller gives."""

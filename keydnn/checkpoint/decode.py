@@ -11,7 +11,7 @@ from keydnn.checkpoint import tensors
 from keydnn.checkpoint.document import JSON, Checkpoint, metadata_digest, plain, text_of
 from keydnn.checkpoint.spot import RANK_LIMIT, WAY_OUT, Spot, show
 from keydnn.errors import KeyDNNError, MissingWeightsError
-from keydnn.graph import Graph, Input, Node, Origin, Output
+from keydnn.graph import Graph, Input, Landmark, Node, Origin, Output
 from keydnn.modules import MODULE_TYPES, Module
 from keydnn.modules.base import Array
 from keydnn.strict_json import clip
@@ -47,7 +47,7 @@ class Structure:
 def read_structure(root: Spot) -> Structure:
     """Check everything of a document but the tensors' bytes."""
     required = ("format", "inputs", "nodes", "outputs", "weights", "sha256")
-    keys = root.members(*required, optional=("states", "source", "sidecar"))
+    keys = root.members(*required, optional=("states", "landmarks", "source", "sidecar"))
     if metadata_digest(root.value) != keys["sha256"].digest():
         keys["sha256"].fail("is not the SHA-256 of the document's metadata")
     source: Mapping[str, JSON] | None = None
@@ -67,7 +67,10 @@ def read_structure(root: Spot) -> Structure:
     states = [spot.text() for spot in keys["states"].items()] if "states" in keys else []
     if "states" in keys and not states:
         keys["states"].fail("is empty; where there are no states it must be absent")
-    graph = make_graph(root, inputs, calls, outputs, states)
+    landmarks = [_read_landmark(spot) for spot in keys["landmarks"].items()] if "landmarks" in keys else []
+    if "landmarks" in keys and not landmarks:
+        keys["landmarks"].fail("is empty; where there are no landmarks it must be absent")
+    graph = make_graph(root, inputs, calls, outputs, states, landmarks)
     owners = dict(graph.modules())
     shapes: dict[str, tuple[int, ...]] = {}
     for name, module in owners.items():
@@ -87,6 +90,16 @@ def _read_input(spot: Spot) -> Input:
         if dtype not in INPUT_DTYPES:
             given["dtype"].fail(f"must be one of {', '.join(INPUT_DTYPES)}, or absent for float32, got {show(dtype)}")
     return Input(given["name"].text(), tuple(shape), dtype)
+
+
+def _read_landmark(spot: Spot) -> Landmark:
+    said = spot.members("layer", "class_name", "value", optional=("call", "tensor", "order"))
+    call, tensor = (said[key].integer(1) if key in said else 0 for key in ("call", "tensor"))
+    order = tuple(axis.integer(0) for axis in said["order"].items()) if "order" in said else ()
+    if "order" in said and (not order or len(order) > RANK_LIMIT):
+        said["order"].fail(f"must have 1 to {RANK_LIMIT} axes, or be absent")
+    layer, class_name, value = (said[key].text() for key in ("layer", "class_name", "value"))
+    return Landmark(layer, class_name, call, tensor, value, order)
 
 
 def _read_nodes(spots: Spot) -> list[Node]:
@@ -144,11 +157,16 @@ def _frozen(value: Any) -> Any:
 
 
 def make_graph(
-    root: Spot, inputs: Sequence[Input], calls: Sequence[Node], outputs: Sequence[Output], states: Sequence[str] = ()
+    root: Spot,
+    inputs: Sequence[Input],
+    calls: Sequence[Node],
+    outputs: Sequence[Output],
+    states: Sequence[str] = (),
+    landmarks: Sequence[Landmark] = (),
 ) -> Graph:
     """Make a graph of what a stranger wrote; every error becomes a CheckpointError."""
     try:
-        return Graph(inputs, calls, outputs, states)
+        return Graph(inputs, calls, outputs, states, landmarks)
     except Exception as error:  # as in construct
         text = str(error) if isinstance(error, KeyDNNError) else repr(error)
         raise Spot(root.file, "nodes", None).error(text) from error

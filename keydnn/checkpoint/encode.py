@@ -10,7 +10,7 @@ from keydnn.checkpoint.decode import read_structure
 from keydnn.checkpoint.document import FORMAT, JSON, cannot_hold, metadata_digest, plain, text_of
 from keydnn.checkpoint.spot import WAY_OUT, Spot, parse
 from keydnn.errors import CheckpointError
-from keydnn.graph import Graph, Input
+from keydnn.graph import Graph, Input, Landmark
 from keydnn.modules import MODULE_TYPES
 from keydnn.modules.base import Array
 
@@ -57,6 +57,8 @@ def describe(
     }
     if graph.states:
         document["states"] = list(graph.states)
+    if graph.landmarks:
+        document["landmarks"] = [_describe_landmark(mark) for mark in graph.landmarks]
     if source is not None:
         document["source"] = source
     if sidecar is not None:
@@ -78,6 +80,14 @@ def describe(
 def _describe_input(given: Input) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": given.name, "shape": list(given.shape)}
     return entry if given.dtype == "float32" else {**entry, "dtype": given.dtype}
+
+
+def _describe_landmark(mark: Landmark) -> dict[str, Any]:
+    """Leave out what is usual: the first call, the first output, Keras' order of axes."""
+    entry: dict[str, Any] = {"layer": mark.layer, "class_name": mark.class_name, "value": mark.value}
+    usual = {"call": 0, "tensor": 0, "order": ()}
+    said = {"call": mark.call, "tensor": mark.tensor, "order": mark.order}
+    return entry | {key: value for key, value in said.items() if value != usual[key]}
 
 
 def _describe_nodes(file: str, graph: Graph) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ It is a pass over the graph, not over the Keras model, because only modules know
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from keydnn.graph import Graph, Node, Output
+from keydnn.graph import Graph, Landmark, Node, Output
 from keydnn.modules.base import Module, Permutation, inverse
 from keydnn.modules.shape import Permute
 from keydnn.names import Names
@@ -60,7 +60,12 @@ class _Pass:
             Output(output.name, self._write(self._values[output.value], f"{self._values[output.value].base}.output"))
             for output in self._graph.outputs
         ]
-        return _without_dead_nodes(Graph(self._graph.inputs, self._nodes, outputs, self._graph.states))
+        landmarks = [self._moved(mark) for mark in self._graph.landmarks]
+        return _without_dead_nodes(Graph(self._graph.inputs, self._nodes, outputs, self._graph.states, landmarks))
+
+    def _moved(self, mark: Landmark) -> Landmark:
+        value = self._values[mark.value]
+        return replace(mark, value=value.base, order=value.order if value.moved else ())
 
     @staticmethod
     def _plain(name: str, rank: int) -> _Deferred:
@@ -116,4 +121,6 @@ def _without_dead_nodes(graph: Graph) -> Graph:
         if node.name in needed:
             needed.update(node.inputs)
             kept.append(node)
-    return Graph(graph.inputs, kept[::-1], graph.outputs, graph.states)
+    found = {given.name for given in graph.inputs} | {node.name for node in kept}
+    landmarks = [mark for mark in graph.landmarks if mark.value in found]
+    return Graph(graph.inputs, kept[::-1], graph.outputs, graph.states, landmarks)

@@ -18,7 +18,7 @@ from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
-from keydnn.graph import Graph, Input, Node, Origin, Output
+from keydnn.graph import Graph, Input, Landmark, Node, Origin, Output
 from keydnn.modules.base import Module, Shape
 from keydnn.names import Names
 from keydnn.strict_json import clip
@@ -150,10 +150,29 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
     try:
         outputs += [Output(name, value) for name, value in assembly.kept.items()]
         given = [inputs[ref.layer] for ref in model.inputs]
-        graph = Graph([*given, *assembly.states.values()], assembly.nodes, outputs, [*assembly.states])
+        known = {ref: value for ref, value in values.items() if value and value.name in assembly.shapes}
+        states, landmarks = assembly.states, _landmarks(model, known)
+        graph = Graph([*given, *states.values()], assembly.nodes, outputs, [*states], landmarks)
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{model.source}: {error}") from None
     return Assembled(graph, assembly.nodes, assembly.shapes, assembly.layout_nodes)
+
+
+def _landmarks(model: KerasModel, values: Mapping[TensorRef, Value]) -> list[Landmark]:
+    """Say where the outputs of Keras' layers are: of one that passes have split, at the part that no other reads."""
+    parts: dict[tuple[str, str], list[Layer]] = {}
+    for layer in model.layers:
+        if layer.calls:
+            parts.setdefault(layer.part_of or (layer.name, layer.class_name), []).append(layer)
+    ends: dict[str, tuple[str, str]] = {}
+    for whole, layers in parts.items():
+        read = {ref.layer for layer in layers for call in layer.calls for ref in refs_in((call.args, call.kwargs))}
+        ends |= {layer.name: whole for layer in [layer for layer in layers if layer.name not in read][-1:]}
+    return [
+        Landmark(*ends[ref.layer], ref.call, ref.tensor, value.name)
+        for ref, value in values.items()
+        if ref.layer in ends
+    ]
 
 
 def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence[Value]:
