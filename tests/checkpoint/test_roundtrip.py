@@ -159,7 +159,7 @@ ARGUMENTS = {
     "embedding_dim": 3, "output_size": 2, "repeats": 2, "num_heads": 2, "features": 3, "equation": "ab,bc->ac",
     "weight_shape": (3, 2), "operation": "divide", "function": "sqrt",
     "num_classes": 3, "boundaries": (0.5, 1.0), "num_bins": 5, "vocabulary": ("a", "\u00e9"), "block_size": 2,
-    "slices": ((None, 2, 1), (-1, None, -1)), "index": (0, 2, -1), "shifts": (1, -2), "hidden_channels": 2,
+    "slices": ((None, 2, 1), (-1, None, -1)), "index": (0, 2, -1), "shifts": (1, -2), "hidden_channels": 2, "k": 2,
 }  # fmt: skip
 OWN_ARGUMENTS = {  # where a name of the above means something else
     "Contract": {"equation": "nij,njk->nik"},
@@ -167,6 +167,7 @@ OWN_ARGUMENTS = {  # where a name of the above means something else
     "IntegerLookup": {"vocabulary": (7, -(1 << 63))},
     "InverseIntegerLookup": {"vocabulary": (7, -(1 << 63))},
     "Pad": {"padding": ((1, 0), (0, 2))},
+    "Patches": {"kernel_size": (2, 2)},
     "Reduce": {"operation": "mean"},
     "Roll": {"dims": (1, 2)},
     "Tile": {"dims": (2, 1)},
