@@ -189,7 +189,9 @@ class TopK(Module):
         (x,) = shapes
         size = x[self.dim] if self.dim < len(x) else 0
         if size is not None and size < self.k:
-            raise ShapeError(f"{self} takes an input with {self.k} cells along axis {self.dim}, got {shape_text(x)}")
+            raise ShapeError(
+                f"{self} takes an input with {self.k} or more cells along axis {self.dim}, got {shape_text(x)}"
+            )
         return (*x[: self.dim], self.k, *x[self.dim + 1 :])
 
     def compute(self, *inputs: Array, out: Array) -> None:

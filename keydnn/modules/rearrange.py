@@ -268,25 +268,22 @@ class Patches(Module):
     Parameters
     ----------
     kernel_size
-        The window: one integer for each of two or three axes.
+        The window: an integer for images, or one for each of two or three axes.
     stride, padding, dilation
         As of :class:`Conv2d`.
 
     Keras source: ``keras.ops.image.extract_patches``.
     """
 
-    kernel_size: Any
+    kernel_size: PerAxis
     stride: PerAxis = 1
     padding: AnyPadding = 0
     dilation: PerAxis = 1
 
     def __post_init__(self) -> None:
-        kernel_size = canonical_sizes("kernel_size", self.kernel_size)
-        axes = len(kernel_size)
-        if axes not in (2, 3):
-            raise ParameterError(f"kernel_size must be two or three integers, got {self.kernel_size!r}")
+        axes = 3 if isinstance(self.kernel_size, (tuple, list)) and len(self.kernel_size) == 3 else 2
         self.set(
-            kernel_size=kernel_size,
+            kernel_size=axis_tuple("kernel_size", self.kernel_size, axes),
             stride=axis_tuple("stride", self.stride, axes),
             padding=canonical_padding(self.padding, axes),
             dilation=axis_tuple("dilation", self.dilation, axes),

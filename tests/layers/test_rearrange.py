@@ -101,7 +101,7 @@ def test_patches_of_any_size_are_cut_out_as_they_stand(data):
 
 def test_patches_leave_nan_and_infinities_in_their_places():
     x = np.array([[[[np.nan], [1.0]], [[2.0], [-np.inf]]]], np.float32)
-    np.testing.assert_array_equal(Patches((2, 2), 2)(x), [[[[np.nan, 1, 2, -np.inf]]]])
+    np.testing.assert_array_equal(Patches(2, 2)(x), [[[[np.nan, 1, 2, -np.inf]]]])
 
 
 def test_in_a_plan_axes_of_size_1_cost_nothing():
@@ -127,7 +127,7 @@ def test_in_a_plan_axes_of_size_1_cost_nothing():
         pytest.param(lambda: Roll(1, 0), "dims", id="roll-batch"),
         pytest.param(lambda: DepthToSpace(0), "block_size", id="block-size"),
         pytest.param(lambda: Patches((2,)), "kernel_size", id="patches-of-one-axis"),
-        pytest.param(lambda: Patches(2), "kernel_size", id="patches-a-number"),
+        pytest.param(lambda: Patches((2, 0)), "kernel_size", id="patches-of-nothing"),
         pytest.param(lambda: Patches((2, 2), 0), "stride", id="patches-stride-0"),
         pytest.param(lambda: Patches((2, 2), padding="full"), "padding", id="patches-padding"),
         pytest.param(lambda: Patches((2, 2), dilation=(1, 2, 3)), "dilation", id="patches-dilation"),

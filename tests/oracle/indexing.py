@@ -19,13 +19,13 @@ def _gather(module, x, places):
     """Take cells; where a place may be another one, any cell from the first to the last that it may be."""
     found = places.value.astype(int)
     value, error = (np.take_along_axis(part, found, module.dim) for part in (x.value, x.error))
-    for step in np.unique(places.error.astype(int)):
+    for step in range(1, int(np.ceil(places.error.max(initial=0))) + 1):
         for place in (found - step, found + step):
             other = [
                 np.take_along_axis(part, place.clip(0, part.shape[module.dim] - 1), module.dim)
                 for part in (x.value, x.error)
             ]
-            error = np.where(places.error >= step, np.maximum(error, np.abs(other[0] - value) + other[1]), error)
+            error = np.where(places.error > step - 1, np.maximum(error, np.abs(other[0] - value) + other[1]), error)
     return Bounded(value, error)
 
 

@@ -370,6 +370,7 @@ outputs(
         *tf.nn.top_k(x, k=6),
         *tf.math.top_k(x[:, 0, 0]),
         tf.math.top_k(x, 3)[0],
+        *tf.math.top_k(x, tf.shape(x)[3]),
     ],
     draw=whole,
 )

@@ -177,7 +177,7 @@ def take_along_axis(call: LayerCall) -> Value:
 @builds("ops>TopK")
 def top_k(call: LayerCall) -> list[Value]:
     """The largest cells of the last axis, in falling order, and their places."""
-    k = call.setting("k")
+    k = call.setting("k", 1)
     call.ignore("index_type")
     if type(k) is not int or k < 1:
         call.refuse("k", "an integer >= 1 is expected")

@@ -115,7 +115,7 @@ FUNCTIONS: Mapping[str, Signature] = {
         )
         for name in ("patches", "image_patches")
     },
-    "top_k": Signature("TopK", ("input",), defaults={"k": 1}),
+    "top_k": Signature("TopK", ("input",)),
     "shape": Signature("Shape", ("input",)),
     **{
         f"{short}_pool{axes}": Signature(class_name, ("input",), {"ksize": "pool_size"})

@@ -117,3 +117,23 @@ def product(make, x):
         return None
     y = ops.tanh(x)
     return ops.matmul(y, ops.transpose(x, (0, 2, 1))) / float(x.shape[2])
+
+
+@step("ops>ExtractPatches", ranks=(4,))
+def patches(make, x):
+    size = (make.integer(1, 3), make.integer(1, 3))
+    dilation = make.choose(1, 1, 2)
+    stride = 1 if dilation > 1 else make.integer(1, 3)
+    padding = make.choose("valid", "same")
+    fits = all((cells - 1) * dilation < given for cells, given in zip(size, x.shape[1:3], strict=True))
+    if not fits or grows(x, -(-size[0] * size[1] // stride**2)):
+        return None
+    if make.name == "keras3":
+        return make.ops.image.extract_patches(x, size, stride, dilation, padding)
+    sizes = ([1, *pair, 1] for pair in (size, (stride, stride), (dilation, dilation)))
+    return make.ops.image.extract_patches(x, *sizes, padding=padding.upper())
+
+
+@step("ops>TopK", ranks=(2, 3, 4), weight=0.5)
+def largest(make, x):
+    return (make.ops if make.name == "keras3" else make.ops.math).top_k(x, make.integer(1, min(x.shape[-1], 4)))[0]
