@@ -139,7 +139,7 @@ def main(
     Args:
         models: names separated by commas; all unless given
         library: keras or tf_keras
-        markdown: print the table as docs/zoo.md has it
+        markdown: print the table as docs/applications.md has it
         make_one: make this one in this process (that is how the others are made)
         check_one: check this one in this process
         folder: where the files of the one are
@@ -161,6 +161,7 @@ def main(
     columns = [
         ("architecture", "left"),
         ("parameters, millions", "right"),
+        ("spread", "right"),
         *((f".{kind}", "right") for kind in FORMATS),
     ]
     if markdown:
