@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keydnn.errors import (
     CheckpointError,
+    DivergenceError,
     InputError,
     KerasFileError,
     KerasInteropError,
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError",
+    "DivergenceError",
     "Graph",
     "Input",
     "InputError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -95,7 +95,7 @@ def run(
     if top < 0 or batch_size < 1:
         raise UsageError("--top must be >= 0 and --batch-size >= 1")
     _prepare(threads)
-    _refuse_same(output=output, model=model, **{f"input {place}": path for place, path in enumerate(inputs)})
+    _refuse_same(output=output, model=model, **_numbered(inputs))
     loaded = load(model)
     loaded.graph.check_count(len(inputs))
     arrays = [read_npy(path) for path in inputs]
@@ -121,6 +121,77 @@ def run(
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
     print(f"{len(arrays[0])} examples in {seconds:.3f} s, compiling or loading kernels included")
+
+
+def evaluate(
+    model: Path,
+    inputs: tuple[Path, ...],
+    labels: Path,
+    source_predictions: Path | None = None,
+    batch_size: int = 32,
+    threads: int | None = None,
+    json: Path | None = None,
+) -> None:
+    """Count how many labelled examples a checkpoint gets right, and compare with what its source predicts.
+
+    Inputs are taken as the numbers that they hold: uint8 images as 0 to 255.  Scale them as for the Keras model.
+
+    Args:
+        model: the checkpoint (model.json)
+        inputs: an .npy file, the examples on axis 0; for a model with several inputs once for each, in their order
+        labels: an .npy file: classes as integers, or one-hot; floats of the output's shape for a regression
+        source_predictions: an .npy file: what the Keras model predicts, scores or classes
+        batch_size: examples computed at once
+        threads: number of threads; all that there can be unless given
+        json: write the result into this file
+    """
+    from keydnn.evaluate import evaluate as evaluate_model
+    from keydnn.model import load
+    from keydnn.npy import read_npy
+    from keydnn.progress import counting
+    from keydnn.report.evaluation import evaluation_data, evaluation_text
+    from keydnn.threads import get_num_threads
+
+    if batch_size < 1:
+        raise UsageError("--batch-size must be >= 1")
+    _check_target(json=json, model=model, labels=labels, source_predictions=source_predictions, **_numbered(inputs))
+    _prepare(threads)
+    loaded = load(model)
+    arrays = [read_npy(path, mapped=True) for path in inputs]
+    truth = read_npy(labels, mapped=True)
+    source = None if source_predictions is None else read_npy(source_predictions, mapped=True)
+    for path, array in zip(inputs, arrays, strict=True):
+        if array.dtype.kind in "iub" and not array.dtype.hasobject:
+            print(f"{path}: {array.dtype}, taken as the numbers that it holds, unscaled")
+    start = time.perf_counter()
+    with counting(len(truth) if truth.ndim else 0, "examples") as on_batch:
+        found = evaluate_model(loaded, arrays, truth, source, batch_size, on_batch)
+    seconds = time.perf_counter() - start
+    print(f"{loaded.name}: {found.examples:,} examples in {seconds:.3f} s, threads {get_num_threads()}\n")
+    print(evaluation_text(found))
+    _write_json(json, {"model": str(model), "name": loaded.name, **evaluation_data(found)})
+
+
+def _numbered(paths: Sequence[Path]) -> dict[str, Path]:
+    return {f"input {place}": path for place, path in enumerate(paths)}
+
+
+def _check_target(**paths: Path | None) -> None:
+    """Refuse, before any work, to write a file over one that is read, or where there is no folder."""
+    _refuse_same(**paths)
+    name, written = next(iter(paths.items()))
+    if written is not None and not written.parent.is_dir():
+        raise UsageError(f"--{name} {written}: there is no folder {written.parent}")
+
+
+def _write_json(path: Path | None, data: dict[str, Any]) -> None:
+    from keydnn.atomic import replace_file
+    from keydnn.errors import InputError
+    from keydnn.report.plain import json_text
+
+    if path is not None:
+        replace_file(path, [json_text(data).encode()], InputError)
+        print(f"written to {path}")
 
 
 def _prepare(threads: int | None) -> None:
@@ -326,5 +397,5 @@ def demo(threads: int | None = None) -> None:
 
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (convert, run, inspect, profile, warmup, info, demo)
+    verb.__name__: verb for verb in (convert, run, evaluate, inspect, profile, warmup, info, demo)
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import re
 import sys
 import types
 import typing
@@ -25,6 +26,7 @@ from keydnn import cli
 from keydnn.errors import KeyDNNError, UsageError
 
 HELP = {"-h", "--help", "help"}
+REAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,2})?", re.ASCII)  # 1e99 at most: never infinite
 
 
 def main() -> None:
@@ -89,16 +91,26 @@ def _as_fire_wants(verb: Callable[..., None]) -> Callable[..., None]:
         positional: list[Any] = []
         named: dict[str, Any] = {}
         for name, parameter in inspect.signature(verb).parameters.items():
+            several = [_value(name, text, hints[name]) for text in _several(name, texts)]
             if parameter.kind is parameter.VAR_POSITIONAL:
-                count = sum(key.startswith(f"{name}_") for key in texts)
-                positional += [_value(name, texts[f"{name}_{place}"], hints[name]) for place in range(count)]
+                positional += several
+            elif several:
+                named[name] = tuple(several)
             elif name in texts and parameter.kind is parameter.POSITIONAL_OR_KEYWORD and _has_rest(verb):
-                positional.insert(0, _value(name, texts[name], hints[name]))
+                positional.append(_value(name, texts[name], hints[name]))
             elif name in texts:
                 named[name] = _value(name, texts[name], hints[name])
         verb(*positional, **named)
 
     return call  # type: ignore[no-any-return]  # SetParseFn gives back what it was given
+
+
+def _several(name: str, texts: dict[str, str]) -> list[str]:
+    """Give the values of a parameter that takes several."""
+    found: list[str] = []
+    while f"{name}_{len(found)}" in texts:
+        found.append(texts[f"{name}_{len(found)}"])
+    return found
 
 
 def _has_rest(verb: Callable[..., None]) -> bool:
@@ -150,20 +162,20 @@ def bind(name: str, verb: Callable[..., None], words: Sequence[str]) -> list[str
                 raise UsageError(f"--{flag} needs a value: --{flag}=VALUE")
             text, place = words[place], place + 1
         _value(key, text, hints[key])
-        texts[key] = text
+        texts[f"{key}_{len(_several(key, texts))}" if _takes_several(hints[key]) else key] = text
     _bind_loose(name, verb, loose, texts)
     return [f"--{key}={text}" for key, text in texts.items()]
 
 
 def _bind_loose(name: str, verb: Callable[..., None], loose: list[str], texts: dict[str, str]) -> None:
     """Give words without a flag to the parameters in their order."""
-    parameters = inspect.signature(verb).parameters
+    parameters, hints = inspect.signature(verb).parameters, typing.get_type_hints(verb)
     for key, parameter in parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL:
             texts.update({f"{key}_{place}": word for place, word in enumerate(loose)})
             loose = []
-        elif parameter.default is parameter.empty and key not in texts and loose:
-            texts[key] = loose.pop(0)
+        elif parameter.default is parameter.empty and not {key, f"{key}_0"} & texts.keys() and loose:
+            texts[f"{key}_0" if _takes_several(hints[key]) else key] = loose.pop(0)
     if loose:
         raise UsageError(
             f"{name} has no use for {' '.join(map(repr, loose))}; keydnn {name} --help shows what it takes"
@@ -171,7 +183,7 @@ def _bind_loose(name: str, verb: Callable[..., None], loose: list[str], texts: d
     missing = [
         key
         for key, p in parameters.items()
-        if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and key not in texts
+        if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and not {key, f"{key}_0"} & texts.keys()
     ]
     if missing:
         raise UsageError(
@@ -198,6 +210,8 @@ def _value(key: str, text: str, hint: Any) -> Any:
     flag = f"--{_dashes(key)}"
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         (hint,) = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+    if _takes_several(hint):
+        hint = typing.get_args(hint)[0]
     if _is_literal(hint):
         choices = typing.get_args(hint)
         if text not in choices:
@@ -212,9 +226,18 @@ def _value(key: str, text: str, hint: Any) -> Any:
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
             raise UsageError(f"{flag} must be a whole number, got {text!r}")
         return int(text)
+    if hint is float:
+        if not REAL.fullmatch(text):
+            raise UsageError(f"{flag} must be a number, got {text!r}")
+        return float(text)
     if not text:
         raise UsageError(f"{flag} must not be empty")
     return Path(text)
+
+
+def _takes_several(hint: Any) -> bool:
+    """Tell whether a flag may be given several times, for one value each."""
+    return typing.get_origin(hint) is tuple
 
 
 def _is_literal(hint: Any) -> bool:
@@ -252,5 +275,6 @@ def _help(name: str, verb: Callable[..., None]) -> str:
             words.append(f"[--{'no' if p.default else ''}{_dashes(key)}]")
         else:
             choices = "|".join(filter(None, map(str, typing.get_args(hints[key])))) if _is_literal(hints[key]) else ""
-            words.append(f"[--{_dashes(key)}={choices or p.default or key.upper()}]")
+            more = " ..." if _takes_several(hints[key]) else ""
+            words.append(f"[--{_dashes(key)}={choices or p.default or key.upper()}{more}]")
     return f"usage: keydnn {name} {' '.join(words)}\n\n{doc}"

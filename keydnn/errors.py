@@ -11,6 +11,7 @@
     ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
     ├── ShapeError                 an array of the wrong rank, size, type or values (also a ValueError)
     ├── InputError                 an input file (.npy) that cannot be used
+    ├── DivergenceError            two computations that should agree differ beyond the tolerance
     └── UsageError                 a command line that cannot be understood; exit status 2
 """
 
@@ -149,6 +150,10 @@ class ShapeError(KeyDNNError, ValueError):
 
 class InputError(KeyDNNError):
     """An input file that cannot be used."""
+
+
+class DivergenceError(KeyDNNError):
+    """Two computations that should agree differ beyond the tolerance."""
 
 
 class UsageError(KeyDNNError):

@@ -6,7 +6,7 @@ import io
 import math
 import tokenize
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,15 @@ MAX_HEADER = 64 << 10  # bytes; NumPy's own headers have some hundred
 MAX_RANK = 32
 
 
-def read_npy(path: Path) -> npt.NDArray[np.generic]:
+def read_npy(path: Path, mapped: bool = False) -> npt.NDArray[np.generic]:
     """Read an array of numbers or text.
+
+    Parameters
+    ----------
+    path
+        The file.
+    mapped
+        Map the file into memory: what is not looked at is not read.
 
     Raises
     ------
@@ -38,6 +45,9 @@ def read_npy(path: Path) -> npt.NDArray[np.generic]:
             have = path.stat().st_size - start
             if have != size:
                 raise InputError(f"{path}: its header says {size:,} bytes of data, but there are {have:,}")
+            order: Literal["F", "C"] = "F" if fortran else "C"
+            if mapped and size:
+                return np.memmap(file, dtype, "r", start, shape, order)
             file.seek(start)
             data = np.frombuffer(file.read(size), dtype)
     except OSError as error:
@@ -46,7 +56,7 @@ def read_npy(path: Path) -> npt.NDArray[np.generic]:
         raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
     if len(data) != math.prod(shape):
         raise InputError(f"{path}: ends before its data does")
-    return data.reshape(shape, order="F" if fortran else "C")
+    return data.reshape(shape, order=order)
 
 
 def _kind(head: bytes) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from jit_kernels._jit import watch_compiling
 
+if TYPE_CHECKING:  # not needed where nobody watches
+    from rich.progress import Progress
+
 MESSAGE = "compiling kernels, first run only"
+
+_bar: Progress | None = None  # on the terminal, which holds one at a time
 
 
 class CompileProgress:
@@ -36,6 +42,13 @@ class CompileProgress:
                 print(f"keydnn: {MESSAGE}", file=sys.stderr, flush=True)
             yield
             return
+        if _bar is not None:
+            task = _bar.task_ids[0]
+            before = _bar.tasks[0].description
+            _bar.update(task, description=f"{MESSAGE}: {self._count}, {kernel}", refresh=True)
+            yield
+            _bar.update(task, description=before, refresh=True)
+            return
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -52,3 +65,36 @@ class CompileProgress:
 def show_compiling(command: bool = False) -> None:
     """Show from now on that kernels are compiled (see :class:`CompileProgress`)."""
     watch_compiling(CompileProgress(command))
+
+
+@contextmanager
+def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error, if that is a terminal, while something is done.
+
+    Parameters
+    ----------
+    total
+        Number of things to do.
+    what
+        Their name.
+
+    Yields
+    ------
+    A function to call with the number of things done so far.
+    """
+    global _bar  # noqa: PLW0603  # one terminal
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
+        task = progress.add_task(what, total=total)
+        _bar = progress
+        try:
+            yield lambda done: progress.update(task, completed=done)
+        finally:
+            _bar = None

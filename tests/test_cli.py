@@ -243,6 +243,16 @@ def test_bind_writes_every_word_as_a_named_value():
         bind("run", VERBS["run"], ["m.json", "--inputs", "a.npy"])
 
 
+def test_flags_for_several_values_are_given_several_times():
+    words = ["--inputs=a.npy", "m.json", "--inputs", "b,c.npy", "--labels=1"]
+    expected = ["--inputs_0=a.npy", "--inputs_1=b,c.npy", "--labels=1", "--model=m.json"]
+    assert bind("evaluate", VERBS["evaluate"], words) == expected
+    expected = ["--model=m.json", "--inputs_0=x.npy", "--labels=y.npy"]
+    assert bind("evaluate", VERBS["evaluate"], ["m.json", "x.npy", "y.npy"]) == expected
+    with pytest.raises(UsageError, match="evaluate needs --inputs;"):
+        bind("evaluate", VERBS["evaluate"], ["m.json", "--labels=y.npy"])
+
+
 def test_debug_shows_the_traceback(folder, capsys):
     assert execute(["inspect", "none", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err

@@ -87,6 +87,19 @@ def test_every_truncation_is_refused(tmp_path):
             read_npy(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(3, 4), (), (0, 4)])
+def test_a_mapped_file_holds_the_same(tmp_path, shape, order):
+    array = np.asarray(np.random.default_rng(0).normal(size=shape), order=order)
+    (tmp_path / "x.npy").write_bytes(saved(array))
+    found = read_npy(tmp_path / "x.npy", mapped=True)
+    assert isinstance(found, np.memmap) == (array.size > 0)
+    np.testing.assert_array_equal(found, array)
+    (tmp_path / "x.npy").write_bytes(saved(array) + b"x")
+    with pytest.raises(InputError, match="bytes of data"):
+        read_npy(tmp_path / "x.npy", mapped=True)
+
+
 def test_missing_files_folders_and_odd_names(tmp_path):
     from pathlib import Path
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from keydnn.progress import MESSAGE, CompileProgress
+from keydnn.progress import MESSAGE, CompileProgress, counting
 
 WATCHED = """
 import sys, time
@@ -17,6 +17,17 @@ progress = CompileProgress()
 for kernel in ("conv", "pool"):
     with progress(kernel):
         time.sleep(0.3)
+print("done")
+"""
+COUNTED = """
+import time
+from keydnn.progress import CompileProgress, counting
+with counting(40, "examples") as on_batch:
+    on_batch(20)
+    with CompileProgress()("conv"):
+        time.sleep(0.3)
+    on_batch(40)
+    time.sleep(0.3)
 print("done")
 """
 
@@ -41,17 +52,30 @@ def test_without_standard_error_nothing_happens(monkeypatch):
         pass
 
 
-def test_a_terminal_shows_the_kernel_and_is_left_clean():
+def test_a_bar_is_silent_where_nobody_watches(capsys):
+    with counting(2, "examples") as on_batch:
+        on_batch(2)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("program", "wanted"),
+    [
+        pytest.param(WATCHED, [f"{MESSAGE}: 1, conv", f"{MESSAGE}: 2, pool"], id="kernels"),
+        pytest.param(COUNTED, ["20/40", f"{MESSAGE}: 1, conv", "examples", "40/40"], id="bar"),
+    ],
+)
+def test_a_terminal_shows_what_is_done_and_is_left_clean(program, wanted):
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     done = subprocess.run(
-        [sys.executable, "-c", WATCHED], env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
     )
     os.close(theirs)
     shown = os.read(ours, 1 << 20).decode()
     os.close(ours)
     assert done.stdout == "done\n"
-    assert f"{MESSAGE}: 1, conv" in shown
-    assert f"{MESSAGE}: 2, pool" in shown
+    for words in wanted:
+        assert words in shown
     assert shown.rstrip().endswith("\x1b[2K")  # the line is erased
