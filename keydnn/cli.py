@@ -8,11 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from keydnn.errors import ParameterError, UsageError
+
+if TYPE_CHECKING:
+    from keydnn.graph import Graph
+    from keydnn.report.data import Latency
+
+PROFILED_RUNS = 20  # of which a report shows the median
 
 
 def convert(
@@ -23,6 +29,7 @@ def convert(
     channels_last: Literal["", "transpose"] = "",
     weights: Literal["inline", "sidecar"] = "inline",
     report: Path | None = None,
+    profile: bool = False,
     architecture: Path | None = None,
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
@@ -34,18 +41,20 @@ def convert(
         allow_non_linear_activation: allow Dense(..., activation="relu") and its like
         channels_last: "transpose" allows data_format="channels_last"
         weights: "inline" (base64 in the JSON) or "sidecar" (model.safetensors beside it)
-        report: write what became of each layer into this .md or .json file
+        report: write what became of each layer into this .html, .md or .json file
+        profile: measure latency for the report
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
     """
-    from keydnn.atomic import replace_file
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
-    from keydnn.errors import InputError
     from keydnn.model import Model, source_record
-    from keydnn.report.conversion import report_json, report_markdown
+    from keydnn.report.data import file_digests, make_report
+    from keydnn.report.write import WRITERS, write_report
 
-    if report is not None and report.suffix not in (".md", ".json"):
-        raise UsageError(f"--report {report}: give a name that ends in .md or .json")
+    if report is not None and report.suffix not in WRITERS:
+        raise UsageError(f"--report {report}: give a name that ends in .html, .md or .json")
+    if profile and report is None:
+        raise UsageError("--profile goes with --report")
     _refuse_same(dst=dst, src=src, architecture=architecture)
     _refuse_same(report=report, src=src, dst=dst, architecture=architecture)
     conversion = convert_file(
@@ -55,17 +64,36 @@ def convert(
             channels_last=channels_last == "transpose" or not strict,
         ),
         architecture,
+        keep_weights=report is not None,
     )
     graph = conversion.require_graph()
     Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
     if report is not None:
-        text = report_json(conversion, graph) if report.suffix == ".json" else report_markdown(conversion, graph)
-        replace_file(report, [text.encode()], InputError)
+        sidecar = dst.with_suffix(".safetensors") if weights == "sidecar" else None
+        files = {"source": src, "architecture": architecture, "checkpoint": dst, "weights": sidecar}
+        latency = _measured(graph) if profile else None
+        write_report(report, make_report(conversion, graph, files=file_digests(files), latency=latency))
     listed = f", listed in {report}" if report else ""
     print(
         f"{src} -> {dst}: {len(conversion.layers)} Keras layers became {len(graph.nodes)} modules "
         f"(rewrites: {len(conversion.rewrites)}{listed})"
     )
+
+
+def _measured(graph: Graph) -> Latency:
+    """Measure the latency of one random example."""
+    from keydnn.profile import measure_plan, random_inputs
+    from keydnn.report.data import Latency, Timing
+    from keydnn.threads import get_num_threads
+
+    _prepare(None)
+    found = measure_plan(graph, random_inputs(graph), PROFILED_RUNS)
+    timings = [
+        Timing(entry.row.layers, tuple(node.name for node in entry.row.nodes), entry.row.computed, entry.seconds,
+               entry.row.macs)
+        for entry in found.operations
+    ]  # fmt: skip
+    return Latency(found.seconds, 1, get_num_threads(), tuple(timings))
 
 
 def run(

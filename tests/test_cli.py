@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -75,6 +76,23 @@ def test_sidecar_and_reports(folder):
     assert report["rewrites"][0]["layer"] == "d"
     assert execute([*words, "--report", "r.md"]) == 0
     assert "| d | Dense | `Linear(4, 3)` | (N, 3) | 15 |" in Path("r.md").read_text()
+    assert [(file["role"], file["name"]) for file in report["files"]] == [
+        ("source", "m.h5"), ("checkpoint", "s.json"), ("weights", "s.safetensors"),
+    ]  # fmt: skip
+    digests = {file["name"]: file["sha256"] for file in report["files"]}
+    assert digests["m.h5"] == hashlib.sha256(Path("m.h5").read_bytes()).hexdigest()
+    assert execute([*words, "--report", "r.html"]) == 0
+    once = Path("r.html").read_bytes()
+    assert digests["s.json"].encode() in once
+    assert execute([*words, "--report", "r.html"]) == 0
+    assert Path("r.html").read_bytes() == once
+
+
+def test_reports_have_latencies_where_they_are_asked_for(folder):
+    assert execute(["convert", "m.h5", "p.json", "--nostrict", "--report", "p.report.json", "--profile"]) == 0
+    latency = json.loads(Path("p.report.json").read_text())["latency"]
+    assert latency["seconds"] > 0
+    assert {"d", "d.activation"} <= {node for timed in latency["operations"] for node in timed["nodes"]}
 
 
 def test_inspect_shows_files_and_checkpoints(folder, capsys):
@@ -175,7 +193,8 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["convert", "m.h5", "n.json", "-n"], "unknown flag -n", id="short-flag"),
         pytest.param(["convert", "m.h5", "n.json", "--weights", "both"], "inline or sidecar", id="choice"),
         pytest.param(["convert", "m.h5", "n.json", "--channels-last", "keep"], "must be transpose", id="channels-last"),
-        pytest.param(["convert", "m.h5", "n.json", "--report", "r.html"], "ends in .md or .json", id="report"),
+        pytest.param(["convert", "m.h5", "n.json", "--report", "r.txt"], "in .html, .md or .json", id="report"),
+        pytest.param(["convert", "m.h5", "n.json", "--profile"], "--profile goes with --report", id="profile-alone"),
         pytest.param(["convert", "m.h5", "./m.h5", "--nostrict"], "dst and src are both m.h5", id="over-the-source"),
         pytest.param(["convert", "m.h5", "n.json", "--report=n.json"], "report and dst are both", id="report-over-it"),
         pytest.param(

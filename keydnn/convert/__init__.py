@@ -18,9 +18,18 @@ from keydnn.convert.read import Given, Source, open_keras
 from keydnn.convert.read.record import KerasModel
 from keydnn.errors import KerasInteropError, MissingWeightsError, Obstacle
 from keydnn.graph import Graph, Node
-from keydnn.modules.base import Shape
+from keydnn.modules.base import Array, Shape
 
-__all__ = ["BUILDERS", "Conversion", "Given", "Options", "Rewrite", "Source", "convert"]
+__all__ = ["BUILDERS", "Conversion", "FoundLayer", "FoundWeight", "Given", "Options", "Rewrite", "Source", "convert"]
+
+
+class FoundWeight(NamedTuple):
+    """A weight in the file; ``values`` as the layer's builder has got them, if it was asked to keep them."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    values: Array | None = None
 
 
 class FoundLayer(NamedTuple):
@@ -29,6 +38,7 @@ class FoundLayer(NamedTuple):
     name: str
     class_name: str
     numbers: int
+    weights: tuple[FoundWeight, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,12 @@ class Conversion:
         return self.graph
 
 
-def convert(source: Source, options: Options, architecture: Given | None = None) -> Conversion:
+def convert(
+    source: Source, options: Options, architecture: Given | None = None, *, keep_weights: bool = False
+) -> Conversion:
     """Convert a Keras file or live model; ``architecture`` goes with a file of weights only.
+
+    With ``keep_weights`` the layers' weights stay in memory as they were read, beside those of the modules.
 
     Raises
     ------
@@ -91,18 +105,28 @@ def convert(source: Source, options: Options, architecture: Given | None = None)
             assembled = assemble(flat, notes)
     except MissingWeightsError as error:
         raise MissingWeightsError(f"{error} in {_called(source)}") from None
-    return _conversion(model, flat, assembled, notes)
+    return _conversion(model, flat, assembled, notes, keep_weights)
 
 
 def _called(source: Source) -> str:
     return Path(source).name if isinstance(source, (str, os.PathLike)) else "the model"
 
 
-def _conversion(model: KerasModel, flat: KerasModel, assembled: Assembled, notes: Notes) -> Conversion:
+def _conversion(
+    model: KerasModel, flat: KerasModel, assembled: Assembled, notes: Notes, keep_weights: bool
+) -> Conversion:
     graph = move_permutes(assembled.graph, assembled.layout_nodes) if assembled.graph else None
     nodes = graph.nodes if graph else [node for node in assembled.nodes if node.name not in assembled.layout_nodes]
     layers = tuple(
-        FoundLayer(layer.name, layer.class_name, sum(math.prod(tensor.shape) for tensor in layer.weights))
+        FoundLayer(
+            layer.name,
+            layer.class_name,
+            sum(math.prod(tensor.shape) for tensor in layer.weights),
+            tuple(
+                FoundWeight(w.name, w.shape, w.dtype, assembled.read.get(id(w)) if keep_weights else None)
+                for w in layer.weights
+            ),
+        )
         for layer in flat.layers
         if layer.part_of is None
     )

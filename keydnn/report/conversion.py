@@ -1,89 +1,14 @@
-"""The report of a conversion: what became of each Keras layer, every rewrite made."""
+"""Tables of ``keydnn inspect`` for Keras files."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from keydnn.convert import Conversion
 from keydnn.errors import Obstacle, StoredArray
-from keydnn.graph import Graph
 from keydnn.modules.base import shape_text
 from keydnn.report.tables import parameter_count, short, table_text
-
-
-def report_data(conversion: Conversion, graph: Graph) -> dict[str, Any]:
-    """Give the report as plain data, JSON's types only."""
-    nodes = [
-        {
-            "name": node.name,
-            "keras_layer": node.origin.layer if node.origin else None,
-            "keras_class": node.origin.class_name if node.origin else None,
-            "module": short(node.module),
-            "inputs": list(node.inputs),
-            "output_shape": list(graph.shapes[node.name]),
-            "parameters": parameter_count(node.module),
-        }
-        for node in graph.nodes
-    ]
-    return {
-        "source": conversion.source,
-        "model": conversion.name,
-        "keras_version": conversion.keras_version,
-        "inputs": [{"name": given.name, "shape": list(given.shape), "dtype": given.dtype} for given in graph.given],
-        "outputs": [{"name": out.name, "shape": list(graph.shapes[out.value])} for out in graph.results],
-        "nodes": nodes,
-        "rewrites": [{"layer": r.layer, "class": r.class_name, "what": r.what} for r in conversion.rewrites],
-    }
-
-
-def report_json(conversion: Conversion, graph: Graph) -> str:
-    """Give the report as JSON."""
-    return json.dumps(report_data(conversion, graph), indent=1, ensure_ascii=True) + "\n"
-
-
-def report_markdown(conversion: Conversion, graph: Graph) -> str:
-    """Give the report as Markdown."""
-    data = report_data(conversion, graph)
-    ends = [
-        f"- {kind} `{end['name']}`: {shape_text(end['shape'])}"
-        for kind, key in (("input", "inputs"), ("output", "outputs"))
-        for end in data[key]
-    ]
-    lines = [
-        f"# {data['model']}",
-        "",
-        f"Converted from `{data['source']}` (Keras {data['keras_version']}).",
-        "",
-        *ends,
-        "",
-        "## Modules",
-        "",
-        *_table(("Keras layer", "class", "module", "output shape", "parameters"), map(_node_cells, data["nodes"])),
-        "",
-        f"## Rewrites ({len(data['rewrites'])})",
-        "",
-        *_table(("Keras layer", "class", "what"), ((r["layer"], r["class"], r["what"]) for r in data["rewrites"])),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _node_cells(node: Mapping[str, Any]) -> tuple[str, ...]:
-    layer = node["keras_layer"] or f"({node['name']})"
-    return (
-        layer,
-        node["keras_class"] or "",
-        f"`{node['module']}`",
-        shape_text(node["output_shape"]),
-        f"{node['parameters']:,}",
-    )
-
-
-def _table(head: tuple[str, ...], rows: Any) -> list[str]:
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *cells)]
 
 
 def arrays_table(source: str, arrays: Sequence[StoredArray]) -> str:
@@ -123,7 +48,7 @@ def inspection_table(conversion: Conversion) -> str:
         return "\n".join([*modules.get(name, ()), *way])
 
     rows = []
-    for name, class_name, numbers in conversion.layers:
+    for name, class_name, numbers, _ in conversion.layers:
         count = counts.get(name, 0) or (0 if name in modules else numbers)
         if name in conversion.shapes and name not in modules:
             shapes[name] = shape_text(conversion.shapes[name])  # an input

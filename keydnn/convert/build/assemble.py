@@ -19,7 +19,7 @@ from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Landmark, Node, Origin, Output
-from keydnn.modules.base import Module, Shape
+from keydnn.modules.base import Array, Module, Shape
 from keydnn.names import Names
 from keydnn.strict_json import clip
 
@@ -88,12 +88,15 @@ class Assembled:
         The shape of every input and node.
     layout_nodes
         Names of the Permutes that change the layout.
+    read
+        The weights that were read, by the identity of the ``StoredTensor``.
     """
 
     graph: Graph | None
     nodes: Sequence[Node]
     shapes: Mapping[str, Shape]
     layout_nodes: Collection[str]
+    read: Mapping[int, Array]
 
 
 def assemble(model: KerasModel, notes: Notes) -> Assembled:
@@ -132,7 +135,7 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
         for place, value in enumerate(_build(call, layer, notes, model.source)):
             values[TensorRef(layer.name, number, place)] = value
     if any(obstacle.switch is None for obstacle in notes.obstacles):
-        return Assembled(None, assembly.nodes, assembly.shapes, assembly.layout_nodes)
+        return Assembled(None, assembly.nodes, assembly.shapes, assembly.layout_nodes, {})
     for name, reader in readers.items():
         if unused := reader.unused():
             raise KerasFileError(f"{model.source}: layer {name!r} does not use its weight {unused[0].name!r}")
@@ -155,7 +158,8 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
         graph = Graph([*given, *states.values()], assembly.nodes, outputs, [*states], landmarks)
     except (ParameterError, ShapeError) as error:
         raise KerasFileError(f"{model.source}: {error}") from None
-    return Assembled(graph, assembly.nodes, assembly.shapes, assembly.layout_nodes)
+    read = {key: array for reader in readers.values() for key, array in reader.read.items()}
+    return Assembled(graph, assembly.nodes, assembly.shapes, assembly.layout_nodes, read)
 
 
 def _landmarks(model: KerasModel, values: Mapping[TensorRef, Value]) -> list[Landmark]:

@@ -31,6 +31,7 @@ class WeightReader:
         self._layer, self._notes = layer, notes
         self._arrays: dict[tuple[str, str], Array] = {}
         self._used: set[int] = set()
+        self.read: dict[int, Array] = {}  # what has been read, by the identity of the stored tensor
 
     def take(self, shapes: Mapping[str, tuple[int, ...]], part: Sequence[str] = ()) -> list[Array]:
         """Give float32 arrays of the shapes named, which are compared with the file's before anything is read.
@@ -105,4 +106,5 @@ class WeightReader:
     def _read(self, tensor: StoredTensor) -> Array:
         array = np.ascontiguousarray(tensor.read(), dtype=np.float32).reshape(tensor.shape)
         array.flags.writeable = False
+        self.read[id(tensor)] = array
         return array
