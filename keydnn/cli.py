@@ -339,38 +339,68 @@ def _starts_like_json(file: Path) -> bool:
 
 def profile(
     model: Path,
-    input: Path | None = None,  # the documented flag
+    input: tuple[Path, ...] = (),  # the documented flag
     repeat: int = 50,
     modules: bool = False,
     threads: int | None = None,
+    json: Path | None = None,
+    plot: Path | None = None,
 ) -> None:
     """Show the latency of every operation that predict runs, under the names of its Keras layers.
 
     Args:
         model: the checkpoint
-        input: an .npy file; without it, one seeded random example
+        input: an .npy file, once for each input; without any, one seeded random example
         repeat: number of runs, of which the median counts
         modules: run the modules one by one instead, which predict does not
         threads: number of threads; all that there can be unless given
+        json: write the latencies into this file
+        plot: draw them as bars into this .png, .svg or .pdf file; needs matplotlib
     """
     from keydnn.model import load
     from keydnn.npy import read_npy
     from keydnn.peak import measure_peak
-    from keydnn.profile import latency_table, measure, measure_plan, plan_latency_table, random_inputs
+    from keydnn.profile import (
+        latency_data,
+        latency_table,
+        measure,
+        measure_plan,
+        plan_latency_data,
+        plan_latency_table,
+        random_inputs,
+    )
+    from keydnn.report.bars import Bar, require_plot, time_text, write_bars
+    from keydnn.report.tables import layer_of
     from keydnn.threads import get_num_threads
 
     if repeat < 1:
         raise UsageError("--repeat must be >= 1")
+    _check_target(json=json, model=model, **_numbered(input))
+    _check_target(plot=plot, json=json, model=model, **_numbered(input))
+    if plot is not None:
+        require_plot(plot)
     _prepare(threads)
     loaded = load(model)
-    arrays = [read_npy(input)] if input is not None else random_inputs(loaded.graph)
+    arrays = [read_npy(path) for path in input] or random_inputs(loaded.graph)
     loaded.graph.check_count(len(arrays))
     title = f"{loaded.name}, batch {len(arrays[0])}, threads {get_num_threads()}"
+    about = {"model": str(model), "name": loaded.name, "batch": len(arrays[0]), "threads": get_num_threads()}
     if modules:
-        print(latency_table(f"{title}, module by module", measure(loaded.graph, arrays, repeat)))
-        return
-    latency = measure_plan(loaded.graph, arrays, repeat)
-    print(plan_latency_table(title, latency, measure_peak()))
+        title += ", module by module"
+        latencies = measure(loaded.graph, arrays, repeat)
+        print(latency_table(title, latencies))
+        data = latency_data(latencies)
+        bars = [Bar(layer_of(entry.node), entry.seconds) for entry in latencies]
+    else:
+        latency = measure_plan(loaded.graph, arrays, repeat)
+        peak = measure_peak()
+        print(plan_latency_table(title, latency, peak))
+        data = {**plan_latency_data(latency), "peak_gflops": {"one_thread": peak.one, "all_threads": peak.all}}
+        bars = [Bar(entry.row.layers, entry.seconds) for entry in latency.operations]
+    _write_json(json, {**about, **data})
+    if plot is not None:
+        write_bars(plot, title, bars, f"{time_text(data['seconds'])} a run")
+        print(f"written to {plot}")
 
 
 def info() -> None:

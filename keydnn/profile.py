@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +101,24 @@ def latency_table(title: str, latencies: Sequence[NodeLatency]) -> str:
         rows,
         f"{total * 1e3:.3f} ms in all (sum of medians)",
     )
+
+
+def latency_data(latencies: Sequence[NodeLatency]) -> dict[str, Any]:
+    """Give the latencies of modules as plain data."""
+    total = sum(entry.seconds for entry in latencies)
+    modules = [
+        {
+            "node": entry.node.name,
+            "keras_layer": entry.node.origin.layer if entry.node.origin else None,
+            "keras_class": entry.node.origin.class_name if entry.node.origin else None,
+            "module": short(entry.node.module),
+            "seconds": entry.seconds,
+            "share": entry.seconds / total,
+            "macs": entry.macs,
+        }
+        for entry in latencies
+    ]
+    return {"seconds": total, "modules": modules}
 
 
 @dataclass(frozen=True)
@@ -217,6 +236,26 @@ def plan_latency_table(title: str, latency: PlanLatency, peak: Peak | None = Non
         if peak.threads > 1 and peak.all < BUSY * peak.one:
             lines.append("other work takes the cores: times on several threads are not those of a quiet machine")
     return table_text(title, columns, rows, "\n".join(lines))
+
+
+def plan_latency_data(latency: PlanLatency) -> dict[str, Any]:
+    """Give the latencies of a plan as plain data."""
+    total = sum(entry.seconds for entry in latency.operations)
+    operations = [
+        {
+            "layers": entry.row.layers,
+            "nodes": [node.name for node in entry.row.nodes],
+            "keras_layers": list(dict.fromkeys(node.origin.layer for node in entry.row.nodes if node.origin)),
+            "computed_as": entry.row.computed,
+            "output_shape": list(entry.row.sizes),
+            "seconds": entry.seconds,
+            "share": entry.seconds / total,
+            "macs": entry.row.macs,
+            "threads": entry.row.threads,
+        }
+        for entry in latency.operations
+    ]
+    return {"seconds": latency.seconds, "sum_of_operations": total, "operations": operations}
 
 
 def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32) -> list[AnyArray]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from keydnn.commandline import execute
 from keydnn.errors import ShapeError
-from keydnn.modules import Conv2d, Flatten, Linear, ReLU
+from keydnn.model import Model
+from keydnn.modules import Add, Conv2d, Flatten, Linear, ReLU
 from keydnn.peak import Peak, measure_peak
 from keydnn.profile import OperationLatency, PlanLatency, measure_plan, plan_latency_table
+from keydnn.report.bars import Bar, chosen, shown, time_text, write_bars
 from keydnn.report.plan import Row
 from tests.plan.graphs import Maker, arrays_for
 
@@ -72,3 +79,104 @@ def test_the_peak_is_that_of_the_faster_one():
     found = measure_peak()
     assert found.most >= found.one > 0
     assert found.threads > 1 or found.all == found.one
+
+
+# --- JSON and pictures ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Model(graph(), name="few").save("m.json")
+    return tmp_path
+
+
+def test_latencies_are_written_as_json(folder):
+    assert execute(["profile", "m.json", "--repeat=2", "--json=o.json"]) == 0
+    found = json.loads(Path("o.json").read_text())
+    assert (found["name"], found["batch"]) == ("few", 1)
+    operations = found["operations"]
+    assert operations[0]["layers"] == "(inputs)"
+    assert ["conv", "relu"] in [entry["nodes"] for entry in operations]
+    assert sum(entry["share"] for entry in operations) == pytest.approx(1)
+    assert sum(entry["seconds"] for entry in operations) == pytest.approx(found["sum_of_operations"])
+    assert found["peak_gflops"]["one_thread"] > 0
+    assert execute(["profile", "m.json", "--repeat=2", "--modules", "--json=o.json"]) == 0
+    modules = json.loads(Path("o.json").read_text())["modules"]
+    assert [entry["module"] for entry in modules] == ["Conv2d(4, 16, 3)", "ReLU()", "Flatten()", "Linear(576, 10)"]
+    assert modules[0]["macs"] == 16 * 6 * 6 * 4 * 9
+
+
+def test_a_model_with_two_inputs_is_given_two_files(folder):
+    make = Maker(a=(4,), b=(4,))
+    make("both", Add(), "a", "b")
+    Model(make.graph("both")).save("two.json")
+    for name in "ab":
+        np.save(f"{name}.npy", np.ones((3, 4), np.float32))
+    assert execute(["profile", "two.json", "--input=a.npy", "--input", "b.npy", "--repeat=1"]) == 0
+    assert execute(["profile", "two.json", "--input=a.npy", "--repeat=1"]) == 1
+
+
+def test_few_bars_keep_their_order_of_many_the_slowest_come_first():
+    bars = [Bar(str(place), 1.0 + place % 7) for place in range(50)]
+    assert chosen(bars[:40]) == (bars[:40], [])
+    drawn, others = chosen(bars)
+    assert [bar.seconds for bar in drawn] == sorted((bar.seconds for bar in bars), reverse=True)[:40]
+    assert sorted([*drawn, *others], key=lambda bar: int(bar.label)) == bars
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("conv + relu", "conv + relu"),
+        (f"{'a' * 20} + {'b' * 20} + {'c' * 20}", f"{'a' * 20} + … + {'c' * 20}"),
+        ("x" * 30 + "y" * 30, "x" * 27 + "…" + "y" * 28),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_long_labels_keep_both_ends(label, text):
+    assert shown(label) == text
+
+
+def test_times_have_a_fitting_unit():
+    assert list(map(time_text, (2.5, 0.0123, 0.123, 4.5e-5))) == ["2.50 s", "12.3 ms", "123 ms", "45.0 µs"]
+
+
+def test_bars_are_drawn_with_names_as_they_are(folder):
+    pytest.importorskip("matplotlib")
+    bars = [Bar("cost $x^2$ <b>", 2e-3), Bar("層", 1e-3)]
+    write_bars(folder / "p.svg", "m_1 $a$", bars, "3 ms a run")
+    text = (folder / "p.svg").read_text()
+    for words in ("cost $x^2$ &lt;b&gt;", "m_1 $a$", "2.00 ms  66.7%", "1.00 ms  33.3%", "in the order of the model"):
+        assert words in text
+
+
+@pytest.mark.parametrize(("name", "magic"), [("p.png", b"\x89PNG"), ("p.SVG", b"<?xml"), ("p.pdf", b"%PDF")])
+def test_pictures_of_three_kinds_are_written(folder, name, magic):
+    pytest.importorskip("matplotlib")
+    for more in ([], ["--modules"]):
+        assert execute(["profile", "m.json", "--repeat=1", "--plot", name, *more]) == 0
+        assert Path(name).read_bytes().startswith(magic)
+        Path(name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--plot=p.jpg"], "ends in .png, .svg or .pdf"),
+        (["--plot=none/p.png"], "no folder none"),
+        (["--json=none.json"], "json and model are both"),
+        (["--plot=p.svg", "--json=p.svg"], "plot and json are both"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_anything_is_timed(folder, capsys, words, message):
+    assert execute(["profile", "none.json", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_matplotlib_one_line_says_how_to_get_it(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert execute(["profile", "m.json", "--plot=p.png"]) == 2
+    assert capsys.readouterr().err == 'keydnn: --plot needs matplotlib: pip install "keydnn[plot]"\n'
+    assert not Path("p.png").exists()
