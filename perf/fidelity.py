@@ -1,7 +1,7 @@
 """Largest difference to a float64 computation, by the largest output: ``python perf/fidelity.py [--models a,b]``.
 
 Each model is run with the algorithms that the plan chooses, with Winograd wherever it applies, and without it; on 1, 2,
-4 and 8 threads, whose outputs must be the same bits.  The float64 computation is the tests' (tests/oracle).
+4 and 8 threads, whose outputs must be the same bits.  The float64 computation is the tests' (keydnn.reference).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models import FOLDER, RECIPES, Made, names_of, prepare
 import keydnn
 from keydnn.plan import Program, winograd
 from keydnn.report.tables import table_text
-from tests import oracle
+from tests.within import outputs_of
 
 LIMIT = 1e-5
 CHOICES: dict[str, Any] = {
@@ -37,7 +37,7 @@ def differences(made: Made) -> tuple[list[float], bool]:
     """Give the difference for each choice of algorithms, and whether the bits were the same for all threads."""
     x, _ = made.examples(1)
     graph = keydnn.from_keras(str(made.keras_file), strict=False).graph
-    (wanted,) = oracle.evaluate(graph, [x])
+    (wanted,) = outputs_of(graph, [x])
     found, same = [], True
     for choice in CHOICES.values():
         winograd.wins = choice

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tests import naive
+from keydnn.reference import f64
+from tests.within import assert_within
 
 
 def assert_any_thread_count(module, *inputs):
@@ -43,11 +44,11 @@ def assert_broadcast(make, function, bound=lambda wanted, x, *weights: 0):
             for key, size in module.tensor_shapes().items()
         }
         module = module.with_tensors(tensors)
-        x, weights = random.standard_normal(sizes).astype(np.float32), [naive.f64(w) for w in module.tensors().values()]
-        wanted = function(naive.f64(x), *weights)
+        x, weights = random.standard_normal(sizes).astype(np.float32), [f64(w) for w in module.tensors().values()]
+        wanted = function(f64(x), *weights)
         assert module.output_shape(sizes) == sizes, name
         assert module.output_shape((None,) * len(sizes)) == (None, *(size if size > 1 else None for size in shape))
-        naive.assert_within(module(x), wanted, bound(wanted, naive.f64(x), *weights))
+        assert_within(module(x), wanted, bound(wanted, f64(x), *weights))
         assert_permuted(module, (0, *range(len(sizes) - 1, 0, -1)), x)
         assert_any_thread_count(module, x)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from keydnn.convert.build import BUILDERS
 from keydnn.modules import MODULE_TYPES
+from keydnn.reference import RULES
 
 ROOT = Path(__file__).parents[1]
 STEMS = sorted({builder.stem for builder in BUILDERS.values()})
@@ -54,11 +56,22 @@ def test_every_module_is_tested_in_the_file_of_its_stem_and_documented(name):
     assert inspect.getdoc(MODULE_TYPES[name])
 
 
+@pytest.mark.parametrize("name", sorted(MODULE_TYPES))
+def test_every_module_has_a_rule_in_the_reference_by_its_stem(name):
+    stem = MODULE_TYPES[name].__module__.rpartition(".")[2]
+    assert name in importlib.import_module(f"keydnn.reference.{stem}").RULES
+
+
+def test_the_reference_has_rules_of_modules_only():
+    assert set(RULES) == set(MODULE_TYPES)
+
+
 def test_nothing_else_lists_layers():
     """A Keras class may be named in its builder, in the spellings of old versions and files, and nowhere else.
 
     Wrappers are read with the layers that they hold, and written out as those: both must name them.  Operations on
-    sizes of tensors are worked out in one place.
+    sizes of tensors are worked out in one place.  The reference's rules go by modules, some of which have the names of
+    Keras classes.
     """
     old = (
         "normalize/spelling",
@@ -70,6 +83,7 @@ def test_nothing_else_lists_layers():
     wrappers = ("normalize/wrappers", "read/architecture")
     allowed = {ROOT / "keydnn" / "convert" / f"{name}.py" for name in (*old, *wrappers, "build/sizes")}
     allowed.add(ROOT / "keydnn" / "checkpoint" / "earlier.py")
+    allowed |= set(ROOT.glob("keydnn/reference/*.py"))
     allowed |= {ROOT / "keydnn" / "convert" / "build" / f"{stem}.py" for stem in STEMS}
     common = {"Activation", "Identity"}  # the form that unfused activations take; a module's name, too
     for path in set(SOURCES) - allowed:

@@ -9,7 +9,7 @@ import pytest
 
 from keydnn import from_keras, load
 from keydnn.modules import HardSigmoid
-from tests import naive, oracle
+from tests.within import assert_informative, assert_within, outputs_of
 
 FOLDER = Path(__file__).parents[1] / "golden"
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".h5", ".keras"))
@@ -40,7 +40,7 @@ def bounds_of(model, inputs):
     """Give the outputs in float64, each with the bound of float32's error."""
     if isinstance(inputs, dict):
         inputs = [inputs[given.name] for given in model.graph.inputs]
-    return oracle.evaluate(model.graph, inputs if isinstance(inputs, list) else [inputs])
+    return outputs_of(model.graph, inputs if isinstance(inputs, list) else [inputs])
 
 
 def test_the_folder_holds_what_the_script_writes():
@@ -61,9 +61,9 @@ def test_the_answer_is_keras_answer(path):
     assert len(found) == len(wanted) == len(bounds)
     for keydnn, keras, bounded in zip(found, wanted, bounds, strict=True):
         assert keydnn.shape == keras.shape
-        oracle.assert_informative(bounded, RELATIVE)
-        naive.assert_within(keras, bounded.value, bounded.error)
-        naive.assert_within(keydnn, bounded.value, bounded.error)
+        assert_informative(bounded, RELATIVE)
+        assert_within(keras, bounded.value, bounded.error)
+        assert_within(keydnn, bounded.value, bounded.error)
 
 
 @MODELS
@@ -83,7 +83,7 @@ def test_examples_do_not_depend_on_their_batch(path):
     inputs, _ = recorded(path)
     alone = in_order(model.predict(inputs, batch_size=1), model.graph)
     for one, other, bounded in zip(alone, in_order(model(inputs), model.graph), bounds_of(model, inputs), strict=True):
-        naive.assert_within(one, other, 2 * bounded.error)
+        assert_within(one, other, 2 * bounded.error)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import (
     CELU,
@@ -39,8 +40,11 @@ from keydnn.modules import (
     TanhShrink,
     Threshold,
 )
-from tests import naive
+from keydnn.reference import f64
+from keydnn.reference.activation import elu, gelu, gelu_tanh, sigmoid, softplus
+from tests import within
 from tests.properties import assert_any_thread_count, assert_broadcast, assert_permuted
+from tests.within import assert_within, overflow
 
 NAN, INF = math.nan, math.inf
 
@@ -51,10 +55,10 @@ def f32(value):
 
 
 def relu(*options):
-    return lambda x: naive.relu(x, *map(f32, options))
+    return lambda x: reference.activation.relu(x, *map(f32, options))
 
 
-# How far a result may be from the oracle's, in ulps: the roundings of the formula (tests/naive.py, ulps), where an
+# How far a result may be from the oracle's, in ulps: the roundings of the formula (tests/within.py, ulps), where an
 # error made before a function counts by the function's condition number.  One call of exp, expm1, log1p or tanh counts
 # CALL: 2 ulps, the largest bound of tests/kernels/test_elementary.py.
 CALL = 2
@@ -62,7 +66,7 @@ CALL = 2
 # id: module, oracle, ulps (a number, or a function of x), absolute error of a cancellation (likewise, or 0),
 # and Keras 3.15's values (TensorFlow, CPU) for NaN, +inf, -inf.
 CASES = {
-    "identity": (Identity(), naive.f64, 0, 0, (NAN, INF, -INF)),
+    "identity": (Identity(), f64, 0, 0, (NAN, INF, -INF)),
     "relu": (ReLU(), relu(INF, 0, 0), 0, 0, (NAN, INF, 0)),
     "relu-max": (ReLU(2.5), relu(2.5, 0, 0), 0, 0, (NAN, 2.5, 0)),
     "relu-max-0": (ReLU(0.0), relu(0, 0, 0), 0, 0, (NAN, 0, 0)),
@@ -73,34 +77,34 @@ CASES = {
     "relu-all": (ReLU(2.5, 0.1, 1.1), relu(2.5, 0.1, 1.1), 2, 0, (NAN, 2.5, -INF)),
     "relu-threshold-above-max": (ReLU(2.5, 0.1, 3.1), relu(2.5, 0.1, 3.1), 2, 0, (NAN, 2.5, -INF)),
     "leaky-relu": (LeakyReLU(0.3), relu(INF, 0.3, 0), 1, 0, (NAN, INF, -INF)),
-    "hard-tanh": (HardTanh(), lambda x: np.clip(naive.f64(x), -1, 1), 0, 0, (NAN, 1, -1)),
+    "hard-tanh": (HardTanh(), lambda x: np.clip(f64(x), -1, 1), 0, 0, (NAN, 1, -1)),
     # slope * x and the sum are each off by 2**-24 of at most 2 * top, then one division
-    "hard-sigmoid": (HardSigmoid(), lambda x: np.clip(naive.f64(x) + 3, 0, 6) / 6, 1, 2**-22, (NAN, 1, 0)),
+    "hard-sigmoid": (HardSigmoid(), lambda x: np.clip(f64(x) + 3, 0, 6) / 6, 1, 2**-22, (NAN, 1, 0)),
     "hard-sigmoid-keras-2": (
         HardSigmoid(0.2, 0.5, 1.0),
-        lambda x: np.clip(f32(0.2) * naive.f64(x) + 0.5, 0, 1),
+        lambda x: np.clip(f32(0.2) * f64(x) + 0.5, 0, 1),
         1,
         2**-22,
         (NAN, 1, 0),
     ),
     "hard-silu": (
         HardSiLU(),
-        lambda x: naive.f64(x) * (np.clip(naive.f64(x) + 3, 0, 6) / 6),
+        lambda x: f64(x) * (np.clip(f64(x) + 3, 0, 6) / 6),
         2,
         lambda x: 2**-22 * np.minimum(abs(x), 3),
         (NAN, INF, NAN),
     ),
     "threshold": (
         Threshold(0.3, -2.0),
-        lambda x: np.where(naive.f64(x) > f32(0.3), naive.f64(x), -2),
+        lambda x: np.where(f64(x) > f32(0.3), f64(x), -2),
         0,
         0,
         (-2, INF, -2),
     ),
-    "hard-shrink": (HardShrink(), lambda x: np.where(abs(naive.f64(x)) > 0.5, x, 0), 0, 0, (0, INF, -INF)),
+    "hard-shrink": (HardShrink(), lambda x: np.where(abs(f64(x)) > 0.5, x, 0), 0, 0, (0, INF, -INF)),
     "soft-shrink": (
         SoftShrink(0.3),
-        lambda x: np.where(abs(naive.f64(x)) > f32(0.3), naive.f64(x) - np.copysign(f32(0.3), x), 0),
+        lambda x: np.where(abs(f64(x)) > f32(0.3), f64(x) - np.copysign(f32(0.3), x), 0),
         1,
         0,
         (0, INF, -INF),
@@ -108,33 +112,33 @@ CASES = {
     # x + 1, its square, exact quarters
     "sparse-plus": (
         SparsePlus(),
-        lambda x: np.where(naive.f64(x) >= 1, x, np.square(np.clip(naive.f64(x), -1, 1) + 1) / 4),
+        lambda x: np.where(f64(x) >= 1, x, np.square(np.clip(f64(x), -1, 1) + 1) / 4),
         3,
         0,
         (NAN, INF, 0),
     ),
-    "sparse-sigmoid": (SparseSigmoid(), lambda x: (np.clip(naive.f64(x), -1, 1) + 1) / 2, 1, 0, (NAN, 1, 0)),
-    "softsign": (Softsign(), lambda x: naive.f64(x) / (1 + abs(naive.f64(x))), 2, 0, (NAN, NAN, NAN)),
+    "sparse-sigmoid": (SparseSigmoid(), lambda x: (np.clip(f64(x), -1, 1) + 1) / 2, 1, 0, (NAN, 1, 0)),
+    "softsign": (Softsign(), lambda x: f64(x) / (1 + abs(f64(x))), 2, 0, (NAN, NAN, NAN)),
     # x**2, the sum and the root are off by 2 * 2**-24 of the root, then a sum; all halved
     "squareplus": (
         Squareplus(),
-        lambda x: (naive.f64(x) + np.sqrt(naive.f64(x) ** 2 + 4)) / 2,
+        lambda x: (f64(x) + np.sqrt(f64(x) ** 2 + 4)) / 2,
         1,
         lambda x: 2**-23 * (abs(x) + 2),
         (NAN, INF, NAN),
     ),
-    "exponential": (Exponential(), lambda x: np.exp(naive.f64(x)), CALL, 0, (NAN, INF, 0)),
-    "sigmoid": (Sigmoid(), naive.sigmoid, CALL + 2, 0, (NAN, 1, 0)),
-    "silu": (SiLU(), lambda x: naive.f64(x) * naive.sigmoid(x), CALL + 3, 0, (NAN, INF, NAN)),
-    "softplus": (Softplus(), naive.softplus, 2 * CALL + 1, 0, (NAN, INF, 0)),
-    "log-sigmoid": (LogSigmoid(), lambda x: -naive.softplus(-naive.f64(x)), 2 * CALL + 1, 0, (NAN, 0, -INF)),
-    "mish": (Mish(), lambda x: naive.f64(x) * np.tanh(naive.softplus(x)), 3 * CALL + 2, 0, (NAN, INF, NAN)),
-    "elu": (ELU(), lambda x: naive.elu(x, 1.0), CALL + 1, 0, (NAN, INF, -1)),
-    "elu-alpha": (ELU(0.3), lambda x: naive.elu(x, f32(0.3)), CALL + 1, 0, (NAN, INF, -f32(0.3))),
+    "exponential": (Exponential(), lambda x: np.exp(f64(x)), CALL, 0, (NAN, INF, 0)),
+    "sigmoid": (Sigmoid(), sigmoid, CALL + 2, 0, (NAN, 1, 0)),
+    "silu": (SiLU(), lambda x: f64(x) * sigmoid(x), CALL + 3, 0, (NAN, INF, NAN)),
+    "softplus": (Softplus(), softplus, 2 * CALL + 1, 0, (NAN, INF, 0)),
+    "log-sigmoid": (LogSigmoid(), lambda x: -softplus(-f64(x)), 2 * CALL + 1, 0, (NAN, 0, -INF)),
+    "mish": (Mish(), lambda x: f64(x) * np.tanh(softplus(x)), 3 * CALL + 2, 0, (NAN, INF, NAN)),
+    "elu": (ELU(), lambda x: elu(x, 1.0), CALL + 1, 0, (NAN, INF, -1)),
+    "elu-alpha": (ELU(0.3), lambda x: elu(x, f32(0.3)), CALL + 1, 0, (NAN, INF, -f32(0.3))),
     # the division, the function, the product, the sum
     "celu": (
         CELU(0.3),
-        lambda x: naive.elu(x, 0) + f32(0.3) * np.expm1(np.minimum(naive.f64(x), 0) / f32(0.3)),
+        lambda x: elu(x, 0) + f32(0.3) * np.expm1(np.minimum(f64(x), 0) / f32(0.3)),
         CALL + 3,
         0,
         (NAN, INF, -f32(0.3)),
@@ -142,25 +146,25 @@ CASES = {
     # two products and two constants
     "selu": (
         SELU(),
-        lambda x: 1.0507009873554805 * naive.elu(x, 1.6732632423543772),
+        lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772),
         CALL + 4,
         0,
         (NAN, INF, -1.7580993),
     ),
-    "tanh": (Tanh(), lambda x: np.tanh(naive.f64(x)), CALL, 0, (NAN, 1, -1)),
+    "tanh": (Tanh(), lambda x: np.tanh(f64(x)), CALL, 0, (NAN, 1, -1)),
     "tanh-shrink": (
         TanhShrink(),
-        lambda x: naive.f64(x) - np.tanh(naive.f64(x)),
+        lambda x: f64(x) - np.tanh(f64(x)),
         1,
-        lambda x: CALL * 2**-24 * abs(np.tanh(naive.f64(x))),
+        lambda x: CALL * 2**-24 * abs(np.tanh(f64(x))),
         (NAN, INF, -INF),
     ),
     # the bound of tests/kernels/test_elementary.py
-    "gelu": (GELU(), naive.gelu, 6, 0, (NAN, INF, NAN)),
+    "gelu": (GELU(), gelu, 6, 0, (NAN, INF, NAN)),
     # y has 7 roundings; the condition number of sigmoid(2 y) is below 1 for positive y, and |2 y| for negative
     "gelu-tanh": (
         GELU("tanh"),
-        naive.gelu_tanh,
+        gelu_tanh,
         lambda x: CALL + 3 + 7 * np.where(x < 0, 1.6 * (abs(x) + 0.045 * abs(x) ** 3), 1),
         0,
         (NAN, INF, NAN),
@@ -182,21 +186,21 @@ def everywhere():
 
 def bound(x, wanted, ulps, cancelled):
     """Bound from the table; where an intermediate is denormal, its last digit (2**-149) is multiplied by up to |x|."""
-    x = naive.f64(x)
+    x = f64(x)
     ulps, cancelled = (value(x) if callable(value) else value for value in (ulps, cancelled))
     denormal = 2.0**-148 * np.maximum(1, abs(x)) if np.any(ulps) else 0
-    return naive.ulps(ulps, wanted) + cancelled + denormal
+    return within.ulps(ulps, wanted) + cancelled + denormal
 
 
 @pytest.mark.parametrize(("module", "oracle", "ulps", "cancelled"), ALL)
 def test_activations_agree_with_the_oracle(module, oracle, ulps, cancelled):
     x = everywhere()
     with np.errstate(over="ignore", under="ignore"):
-        wanted = naive.overflow(oracle(x))
+        wanted = overflow(oracle(x))
         limit = bound(x, wanted, ulps, cancelled)
     found = module(x)
     assert found.dtype == np.float32
-    naive.assert_within(found, wanted, limit)
+    assert_within(found, wanted, limit)
 
 
 @pytest.mark.parametrize(("module", "wanted"), [pytest.param(case[0], case[4], id=n) for n, case in CASES.items()])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jit_kernels.attention import BLOCK, LINE
-from keydnn import from_keras
+from keydnn import from_keras, reference
 from keydnn.errors import KerasInteropError, MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import (
     AdditiveScores,
@@ -19,9 +19,11 @@ from keydnn.modules import (
     MaskedSoftmax,
     ScaledDotProductAttention,
 )
-from tests import naive, oracle
+from keydnn.reference import exact
+from keydnn.reference.attention import attention_output, attention_scores, masked_softmax
 from tests.convert import files
 from tests.properties import assert_any_thread_count
+from tests.within import assert_informative, assert_within
 
 
 def random(seed, *shape):
@@ -34,12 +36,12 @@ def some(seed, *shape):
 
 
 def check(module, *inputs, relative=1e-3):
-    wanted = oracle.RULES[type(module).__name__](module, *map(oracle.exact, inputs))
-    oracle.assert_informative(wanted, relative)
+    wanted = reference.RULES[type(module).__name__](module, *map(exact, inputs))
+    assert_informative(wanted, relative)
     found = module(*inputs)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(*(x.shape for x in inputs))
-    naive.assert_within(found, wanted.value, wanted.error)
+    assert_within(found, wanted.value, wanted.error)
     return found
 
 
@@ -160,9 +162,9 @@ def test_scores_that_are_not_small_beside_the_rounding_of_1e9_count():
     """1e9 is so large that float32 keeps multiples of 64 of a score: the softmax is of these."""
     found, v = hidden("add", q_scale=1000.0)
     q, k = 1000 * random(0, 2, 3, 4), random(1, 2, 5, 4)
-    scores = naive.attention_scores(q, k, 2, 2, 0.5**0.5)[1:].astype(np.float32) + np.float32(-1e9)
-    weights = naive.masked_softmax(scores.astype(np.float64) + 1e9, np.array(True), 0)
-    wanted = naive.attention_output(weights, v[1:], 2)[0]
+    scores = attention_scores(q, k, 2, 2, 0.5**0.5)[1:].astype(np.float32) + np.float32(-1e9)
+    weights = masked_softmax(scores.astype(np.float64) + 1e9, np.array(True), 0)
+    wanted = attention_output(weights, v[1:], 2)[0]
     assert np.abs(wanted - v[1].mean(0)).max() > 0.1
     np.testing.assert_allclose(found[1], wanted, rtol=1e-5, atol=1e-6)
 

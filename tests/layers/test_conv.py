@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import reference
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from tests import naive
+from keydnn.reference.conv import conv_transpose
+from keydnn.reference.windows import same_pads
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within, sum_bound
 
 FORWARD, TRANSPOSED = (Conv1d, Conv2d, Conv3d), (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 
@@ -24,16 +27,16 @@ def check_conv(module, x):
     axes = len(module.kernel_size)
     pads = module.padding
     if pads == "same":
-        pads = naive.same_pads(x.shape[2:], module.kernel_size, module.stride, module.dilation)
+        pads = same_pads(x.shape[2:], module.kernel_size, module.stride, module.dilation)
     bias = module.bias if module.use_bias else np.zeros(module.out_channels)
     options = (module.stride, pads, module.dilation, module.groups)
-    wanted = naive.conv(x, module.weight, bias, *options)
-    magnitude = naive.conv(abs(x), abs(module.weight), abs(bias), *options)
+    wanted = reference.conv.conv(x, module.weight, bias, *options)
+    magnitude = reference.conv.conv(abs(x), abs(module.weight), abs(bias), *options)
     found = module(x)
     assert found.dtype == np.float32
     assert module.output_shape((None, x.shape[1], *[None] * axes))[1:2] == (module.out_channels,)
     assert module.output_shape(x.shape) == found.shape
-    naive.assert_within(found, wanted, naive.sum_bound(module.weight[0].size, magnitude))
+    assert_within(found, wanted, sum_bound(module.weight[0].size, magnitude))
 
 
 @pytest.mark.parametrize(
@@ -101,11 +104,11 @@ def check_transpose(module, x):
     module = module.with_tensors({k: random(7 + i, *s) for i, (k, s) in enumerate(module.tensor_shapes().items())})
     bias = module.bias if module.use_bias else np.zeros(module.out_channels)
     options = (module.stride, module.padding, module.output_padding, module.dilation, module.groups)
-    wanted = naive.conv_transpose(x, module.weight, bias, *options)
-    magnitude = naive.conv_transpose(abs(x), abs(module.weight), abs(bias), *options)
+    wanted = conv_transpose(x, module.weight, bias, *options)
+    magnitude = conv_transpose(abs(x), abs(module.weight), abs(bias), *options)
     found = module(x)
     assert module.output_shape(x.shape) == found.shape
-    naive.assert_within(found, wanted, naive.sum_bound(module.weight[:, 0].size, magnitude))
+    assert_within(found, wanted, sum_bound(module.weight[:, 0].size, magnitude))
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from keydnn import from_keras
+from keydnn import from_keras, reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import ConvLSTM1d, ConvLSTM2d, ConvLSTM3d
-from tests import naive, oracle
+from keydnn.reference import exact
 from tests.convert import files
 from tests.plan.graphs import Maker, assert_plan_agrees
 from tests.properties import assert_any_thread_count
+from tests.within import assert_informative, assert_within
 
 KINDS = {1: ConvLSTM1d, 2: ConvLSTM2d, 3: ConvLSTM3d}
 SIZES = {1: (5,), 2: (4, 5), 3: (3, 4, 2)}
@@ -42,10 +43,10 @@ def inputs_of(module, batch=2, steps=4):
 
 def check(module, *arrays):
     found = module(*arrays)
-    bounded = oracle.RULES[type(module).__name__](module, *map(oracle.exact, arrays))
+    bounded = reference.RULES[type(module).__name__](module, *map(exact, arrays))
     assert found.shape == module.output_shape(*(array.shape for array in arrays)) == bounded.value.shape
-    oracle.assert_informative(bounded, 1e-3)
-    naive.assert_within(found, bounded.value, bounded.error)
+    assert_informative(bounded, 1e-3)
+    assert_within(found, bounded.value, bounded.error)
 
 
 OPTIONS = {

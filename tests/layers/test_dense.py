@@ -9,8 +9,9 @@ from hypothesis import given, settings
 
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import Linear
-from tests import naive
+from keydnn.reference.dense import linear
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within, sum_bound
 
 
 def random(seed, *shape):
@@ -24,12 +25,12 @@ def with_weights(module):
 def check(module, x):
     module = with_weights(module)
     bias = module.bias if module.use_bias else np.zeros(module.out_features)
-    wanted = naive.linear(x, module.weight, bias)
-    magnitude = naive.linear(abs(x), abs(module.weight), abs(bias))
+    wanted = linear(x, module.weight, bias)
+    magnitude = linear(abs(x), abs(module.weight), abs(bias))
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape) == (*x.shape[:-1], module.out_features)
-    naive.assert_within(found, wanted, naive.sum_bound(module.in_features, magnitude))
+    assert_within(found, wanted, sum_bound(module.in_features, magnitude))
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keydnn import reference
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import Einsum
-from tests import naive, oracle
+from keydnn.reference import exact
 from tests.properties import assert_any_thread_count
+from tests.within import assert_informative, assert_within
 
 SIZES = dict(zip("abcdefg", (3, 4, 5, 6, 2, 7, 3), strict=True))
 
@@ -39,11 +41,11 @@ def made(equation):
 )
 def test_einsum_agrees_with_float64(equation):
     module, x = made(equation)
-    bounded = oracle.RULES["Einsum"](module, oracle.exact(x))
-    oracle.assert_informative(bounded, 1e-5)
+    bounded = reference.RULES["Einsum"](module, exact(x))
+    assert_informative(bounded, 1e-5)
     found = module(x)
     assert found.shape == module.output_shape(x.shape)
-    naive.assert_within(found, bounded.value, bounded.error)
+    assert_within(found, bounded.value, bounded.error)
     assert_any_thread_count(module, x)
 
 

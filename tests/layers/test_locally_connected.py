@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import Conv2d, LocallyConnected1d, LocallyConnected2d
-from tests import naive
+from keydnn.reference.locally_connected import locally_connected
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within, sum_bound
 
 
 def random(seed, *shape):
@@ -35,11 +37,11 @@ def test_locally_connected_layers_agree_with_the_oracle(data):
     module = filled(module)
     x = random(1, data.draw(few), module.in_channels, *size)
     bias = module.bias if module.use_bias else np.zeros((module.out_channels, *outputs))
-    wanted = naive.locally_connected(x, module.weight, bias, stride, pads)
-    magnitude = naive.locally_connected(abs(x), abs(module.weight), abs(bias), stride, pads)
+    wanted = locally_connected(x, module.weight, bias, stride, pads)
+    magnitude = locally_connected(abs(x), abs(module.weight), abs(bias), stride, pads)
     found = module(x)
     assert found.shape == module.output_shape(x.shape) == wanted.shape
-    naive.assert_within(found, wanted, naive.sum_bound(module.in_channels * np.prod(kernel_size), magnitude))
+    assert_within(found, wanted, sum_bound(module.in_channels * np.prod(kernel_size), magnitude))
 
 
 def test_equal_weights_everywhere_are_a_convolution():
@@ -47,8 +49,8 @@ def test_equal_weights_everywhere_are_a_convolution():
     weight = np.broadcast_to(conv.weight, (5, 6, *conv.weight.shape))
     module = LocallyConnected2d(3, 4, 2, (5, 6), use_bias=False, weight=weight)
     x = random(2, 2, 3, 6, 7)
-    magnitude = naive.conv(abs(x), abs(conv.weight), np.zeros(4), (1, 1), [(0, 0)] * 2, (1, 1), 1)
-    naive.assert_within(module(x), conv(x), 2 * naive.sum_bound(12, magnitude))
+    magnitude = reference.conv.conv(abs(x), abs(conv.weight), np.zeros(4), (1, 1), [(0, 0)] * 2, (1, 1), 1)
+    assert_within(module(x), conv(x), 2 * sum_bound(12, magnitude))
 
 
 def test_free_sizes_are_those_of_the_weights():

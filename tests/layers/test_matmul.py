@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keydnn import reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import Contract
-from tests import naive, oracle
+from keydnn.reference import exact
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within
 
 SIZES = {"n": 2, "i": 5, "j": 7, "k": 3, "h": 4}
 
@@ -18,10 +20,10 @@ def random(seed, *shape):
 
 
 def check(module, x, y):
-    wanted = oracle.RULES["Contract"](module, oracle.exact(x), oracle.exact(y))
+    wanted = reference.RULES["Contract"](module, exact(x), exact(y))
     found = module(x, y)
     assert found.shape == wanted.value.shape == module.output_shape(x.shape, y.shape)
-    naive.assert_within(found, wanted.value, wanted.error)
+    assert_within(found, wanted.value, wanted.error)
 
 
 @pytest.mark.parametrize(

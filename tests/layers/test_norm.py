@@ -9,8 +9,10 @@ from hypothesis import given, settings
 
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, RMSNorm, UnitNorm
-from tests import naive
+from keydnn.reference import f64
+from keydnn.reference.norm import batch_norm, group_norm, layer_norm, rms_norm, unit_norm
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within, ulps
 
 AFFINE = [
     pytest.param(True, True, id="weight-and-bias"),
@@ -35,13 +37,13 @@ def check_batch_norm(module, x):
     module = with_weights(module)
     weight = module.weight if module.use_weight else np.ones(module.num_features)
     bias = module.bias if module.use_bias else np.zeros(module.num_features)
-    wanted = naive.batch_norm(x, weight, bias, module.running_mean, module.running_var, module.eps)
-    scaled = wanted - naive.f64(bias).reshape(-1, *[1] * (x.ndim - 2))
+    wanted = batch_norm(x, weight, bias, module.running_mean, module.running_var, module.eps)
+    scaled = wanted - f64(bias).reshape(-1, *[1] * (x.ndim - 2))
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape) == x.shape
     # the factor is rounded once, then a difference, a product and a sum
-    naive.assert_within(found, wanted, 2.0**-24 * (3 * abs(scaled) + abs(wanted)) + np.finfo(np.float32).tiny)
+    assert_within(found, wanted, 2.0**-24 * (3 * abs(scaled) + abs(wanted)) + np.finfo(np.float32).tiny)
 
 
 @pytest.mark.parametrize(("use_weight", "use_bias"), AFFINE)
@@ -72,8 +74,8 @@ def test_batch_norm_agrees_with_the_oracle_for_any_shape(batch, channels, sizes,
 
 def test_batch_norm_rounds_its_factor_once():
     module = with_weights(BatchNorm1d(1000, 1e-3))
-    variance = naive.f64(module.running_var) + 1e-3
-    np.testing.assert_array_equal(module.factor, (naive.f64(module.weight) / np.sqrt(variance)).astype(np.float32))
+    variance = f64(module.running_var) + 1e-3
+    np.testing.assert_array_equal(module.factor, (f64(module.weight) / np.sqrt(variance)).astype(np.float32))
     in_float32 = module.weight / np.sqrt(module.running_var + np.float32(1e-3))
     assert np.any(in_float32 != module.factor)  # so the line above can tell
 
@@ -89,13 +91,13 @@ def check_layer_norm(module, x):
     module = with_weights(module)
     weight = module.weight if module.use_weight else np.ones(module.normalized_shape)
     bias = module.bias if module.use_bias else np.zeros(module.normalized_shape)
-    wanted = naive.layer_norm(x, weight, bias, module.eps)
+    wanted = layer_norm(x, weight, bias, module.eps)
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape) == x.shape
     # float64 throughout, rounded once; float64's own errors are far below where x does not dwarf its deviation
-    slack = 2.0**-40 * (1 + abs(naive.f64(weight)) + abs(naive.f64(bias)))
-    naive.assert_within(found, wanted, naive.ulps(1, wanted) + slack)
+    slack = 2.0**-40 * (1 + abs(f64(weight)) + abs(f64(bias)))
+    assert_within(found, wanted, ulps(1, wanted) + slack)
 
 
 @pytest.mark.parametrize(("use_weight", "use_bias"), AFFINE)
@@ -142,7 +144,7 @@ def check_rows(module, wanted, x):
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape) == x.shape
-    naive.assert_within(found, wanted, naive.ulps(1, wanted) + 2.0**-40)
+    assert_within(found, wanted, ulps(1, wanted) + 2.0**-40)
 
 
 @pytest.mark.parametrize(("use_weight", "use_bias"), AFFINE)
@@ -152,7 +154,7 @@ def test_group_norm_agrees_with_the_oracle(shape, groups, use_weight, use_bias):
     module = with_weights(GroupNorm(groups, 6, 1e-3, use_weight, use_bias))
     x = 3 * random(8, *shape) + 1
     weight, bias = module.tensors().get("weight", np.ones(6)), module.tensors().get("bias", np.zeros(6))
-    check_rows(module, naive.group_norm(x, groups, weight, bias, 1e-3), x)
+    check_rows(module, group_norm(x, groups, weight, bias, 1e-3), x)
 
 
 @pytest.mark.parametrize("centered", [False, True])
@@ -164,7 +166,7 @@ def test_rms_norm_agrees_with_the_oracle(normalized_shape, shape, use_weight, ce
     module = with_weights(RMSNorm(normalized_shape, 1e-6, use_weight, centered=centered))
     weight = module.weight if use_weight else np.ones(module.normalized_shape)
     x = 3 * random(9, *shape) + 1
-    check_rows(module, naive.rms_norm(x, weight, 1e-6, centered), x)
+    check_rows(module, rms_norm(x, weight, 1e-6, centered), x)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_rms_norm_agrees_with_the_oracle(normalized_shape, shape, use_weight, ce
 )
 def test_unit_norm_agrees_with_the_oracle(start_dim, shape):
     x = random(10, *shape)
-    check_rows(UnitNorm(start_dim), naive.unit_norm(x, start_dim, 1e-12), x)
+    check_rows(UnitNorm(start_dim), unit_norm(x, start_dim, 1e-12), x)
 
 
 def test_unit_norm_divides_by_no_less_than_eps():

@@ -29,8 +29,11 @@ from keydnn.modules import (
     MaxPool2d,
     MaxPool3d,
 )
-from tests import naive
+from keydnn.reference import f64
+from keydnn.reference.pool import adaptive_pool, avg_pool, largest, max_pool
+from keydnn.reference.windows import same_pads
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within, sum_bound, ulps
 
 LOWEST = np.finfo(np.float32).min
 MAXIMA, MEANS = (MaxPool1d, MaxPool2d, MaxPool3d), (AvgPool1d, AvgPool2d, AvgPool3d)
@@ -45,20 +48,20 @@ def random(seed, *shape):
 def check_pool(module, x):
     pads = module.padding
     if pads == "same":
-        pads = naive.same_pads(x.shape[2:], module.kernel_size, module.stride, [1] * module.axes)
+        pads = same_pads(x.shape[2:], module.kernel_size, module.stride, [1] * module.axes)
     options = (module.kernel_size, module.stride, pads)
     found = module(x)
     assert found.dtype == np.float32
     assert module.output_shape(x.shape) == found.shape
     assert module.output_shape((None,) * x.ndim) == (None,) * x.ndim
     if isinstance(module, MEANS):
-        wanted = naive.avg_pool(x, *options, module.count_include_pad)
-        magnitude = naive.avg_pool(abs(x), *options, module.count_include_pad)
+        wanted = avg_pool(x, *options, module.count_include_pad)
+        magnitude = avg_pool(abs(x), *options, module.count_include_pad)
         # products by 1, and a division (or a product by the reciprocal: one more) in place of the bias
-        bound = naive.sum_bound(np.prod(module.kernel_size) + 1, magnitude)
-        naive.assert_within(found, wanted, bound)
+        bound = sum_bound(np.prod(module.kernel_size) + 1, magnitude)
+        assert_within(found, wanted, bound)
     else:
-        np.testing.assert_array_equal(found, naive.max_pool(x, *options))
+        np.testing.assert_array_equal(found, max_pool(x, *options))
 
 
 GEOMETRIES = [
@@ -141,10 +144,10 @@ def test_adaptive_pools_agree_with_the_oracle(data):
     size, output_size = (data.draw(st.tuples(*[st.integers(1, 9)] * axes)) for _ in range(2))
     x = random(5, data.draw(st.integers(1, 2)), data.draw(st.integers(1, 3)), *size)
     maxima, means = ADAPTIVE_MAXIMA[axes - 1](output_size), ADAPTIVE_MEANS[axes - 1](output_size)
-    np.testing.assert_array_equal(maxima(x), naive.adaptive_pool(x, output_size, naive.largest))
-    magnitude = naive.adaptive_pool(abs(x), output_size, lambda window: window.mean(-1))
-    wanted = naive.adaptive_pool(x, output_size, lambda window: window.mean(-1))
-    naive.assert_within(means(x), wanted, naive.sum_bound(np.prod(size) + 1, magnitude))
+    np.testing.assert_array_equal(maxima(x), adaptive_pool(x, output_size, largest))
+    magnitude = adaptive_pool(abs(x), output_size, lambda window: window.mean(-1))
+    wanted = adaptive_pool(x, output_size, lambda window: window.mean(-1))
+    assert_within(means(x), wanted, sum_bound(np.prod(size) + 1, magnitude))
     assert means.output_shape((None, 3, *[None] * axes)) == (None, 3, *output_size)
     assert means(x[:0]).shape == (0, *means(x).shape[1:])
 
@@ -177,8 +180,8 @@ def test_global_pools_agree_with_the_oracle(make, axes, keepdims, batch):
     found = module(x)
     assert found.shape == module.output_shape(x.shape) == (batch, 5, *(1,) * axes * keepdims)
     assert module.output_shape((None, 5, *(None,) * axes)) == (None, *found.shape[1:])
-    wanted = reduce(naive.f64(x), axis=spatial, keepdims=keepdims)
-    naive.assert_within(found, wanted, naive.ulps(1, wanted))  # a float64 sum, rounded once
+    wanted = reduce(f64(x), axis=spatial, keepdims=keepdims)
+    assert_within(found, wanted, ulps(1, wanted))  # a float64 sum, rounded once
 
 
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -189,8 +192,8 @@ def test_the_masked_mean_agrees_with_numpy(keepdims, batch):
     module = MaskedGlobalAvgPool1d(keepdims)
     found = module(x, mask)
     assert found.shape == module.output_shape(x.shape, mask.shape) == (batch, 5, *(1,) * keepdims)
-    wanted = (naive.f64(x) * mask[:, np.newaxis]).sum(2) / mask.sum(1)[:, np.newaxis]
-    naive.assert_within(found.reshape(batch, 5), wanted, naive.ulps(1, wanted))
+    wanted = (f64(x) * mask[:, np.newaxis]).sum(2) / mask.sum(1)[:, np.newaxis]
+    assert_within(found.reshape(batch, 5), wanted, ulps(1, wanted))
     assert_any_thread_count(module, x, mask)
 
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keydnn import from_keras
+from keydnn import from_keras, reference
 from keydnn.errors import KerasInteropError, MissingWeightsError, ParameterError, ShapeError
 from keydnn.modules import GRU, LSTM, SimpleRNN, Steps
-from tests import naive, oracle
+from keydnn.reference import exact
 from tests.convert import files
 from tests.properties import assert_any_thread_count
+from tests.within import assert_informative, assert_within
 
 KINDS = {"lstm": LSTM, "gru": GRU, "gru-reset-before": partial(GRU, reset_after=False), "simple": SimpleRNN}
 HARD = ("HardSigmoid", 0.2, 0.5, 1.0)
@@ -42,12 +43,12 @@ def inputs_of(module, batch, steps, seed=10):
 
 
 def check(module, inputs, relative=1e-3):
-    wanted = oracle.RULES[type(module).__name__](module, *map(oracle.exact, inputs))
-    oracle.assert_informative(wanted, relative)
+    wanted = reference.RULES[type(module).__name__](module, *map(exact, inputs))
+    assert_informative(wanted, relative)
     found = module(*inputs)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(*(x.shape for x in inputs))
-    naive.assert_within(found, wanted.value, wanted.error)
+    assert_within(found, wanted.value, wanted.error)
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import Cumulate, Reduce
-from tests import naive, oracle
+from keydnn.reference import exact
 from tests.properties import assert_any_thread_count, assert_permuted
+from tests.within import assert_within
 
 F32 = np.float32
 NAMES = ("sum", "mean", "prod", "max", "min", "argmax", "argmin")
@@ -22,10 +24,10 @@ def random(seed, *shape):
 
 def check(module, x):
     """Compare with the oracle: a rule of its own, in float64, with a bound that follows from the sums' lengths."""
-    wanted = oracle.RULES[type(module).__name__](module, oracle.exact(x))
+    wanted = reference.RULES[type(module).__name__](module, exact(x))
     found = module(x)
     assert found.shape == wanted.value.shape == module.output_shape(x.shape)
-    naive.assert_within(found, wanted.value, wanted.error)
+    assert_within(found, wanted.value, wanted.error)
 
 
 AXES = {"1": 1, "2": 2, "3": 3, "1-2": (1, 2), "2-3": (2, 3), "1-3": (1, 3), "all": (3, 1, 2)}

@@ -7,16 +7,17 @@ import pytest
 
 from keydnn.errors import ParameterError
 from keydnn.modules import Affine, Rescale
-from tests import naive
+from keydnn.reference import f64
 from tests.properties import assert_any_thread_count, assert_broadcast, assert_permuted
+from tests.within import assert_within
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (2, 3, 5), (2, 8, 8, 3), (3, 5001)])
 def test_rescale_agrees_with_float64(shape):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    wanted = naive.f64(x) / 127.5 - 1
+    wanted = f64(x) / 127.5 - 1
     # 1 / 127.5 is rounded, then the product and the sum: three roundings of at most |x / 127.5| + 1
-    naive.assert_within(Rescale(1 / 127.5, -1)(x), wanted, 3 * 2.0**-24 * (abs(naive.f64(x)) / 127.5 + 1))
+    assert_within(Rescale(1 / 127.5, -1)(x), wanted, 3 * 2.0**-24 * (abs(f64(x)) / 127.5 + 1))
 
 
 def test_rescale_rounds_twice_as_keras_does():

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from keydnn import reference
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import CenterCrop, Resize
 from keydnn.modules.sampling import MODES, spans
-from tests import naive, oracle
-from tests.oracle.resize import middle
+from keydnn.reference import exact
+from keydnn.reference.resize import middle, resize_matrix
 from tests.properties import assert_any_thread_count, assert_permuted
+from tests.within import assert_within
 
 
 def random(seed, *shape):
@@ -21,11 +23,11 @@ def random(seed, *shape):
 
 def check(module, x):
     """Compare with the oracle's rule, whose bound follows from the roundings of weights, products and sums."""
-    bounded = oracle.RULES[type(module).__name__](module, oracle.exact(x))
+    bounded = reference.RULES[type(module).__name__](module, exact(x))
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape)
-    naive.assert_within(found, bounded.value, bounded.error)
+    assert_within(found, bounded.value, bounded.error)
 
 
 SIZES = [
@@ -56,9 +58,9 @@ def test_weights_are_those_of_the_definition_for_any_sizes(mode, antialias, size
     found = np.zeros((new, size))
     for j in range(new):
         found[j, first[j] : first[j] + count[j]] = weights[j, : count[j]]
-    wanted = naive.resize_matrix(mode, antialias, size, new)
+    wanted = resize_matrix(mode, antialias, size, new)
     # a distance and a kernel are off by some 30 roundings, their sum by as much, and the kernel is at most 1
-    naive.assert_within(found, wanted, 2.0**-24 * 64 * np.abs(wanted).max(axis=1, keepdims=True))
+    assert_within(found, wanted, 2.0**-24 * 64 * np.abs(wanted).max(axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import GLU, LogSoftmax, Softmax, Sparsemax
-from tests import naive
+from keydnn.reference import f64
+from keydnn.reference.softmax import glu, log_softmax, softmax, sparsemax
 from tests.properties import assert_any_thread_count, assert_permuted
+from tests.within import assert_within, ulps
 
 CALL = 2  # roundings that a call of exp or log counts as (see test_activation.py)
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in (Softmax, LogSoftmax, Sparsemax, GLU)]
@@ -27,29 +29,29 @@ def check(module, x):
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape)
     if isinstance(module, GLU):
-        wanted = naive.glu(x, dim)
+        wanted = glu(x, dim)
         denormal = 2.0**-148 * np.maximum(1, abs(np.split(x, 2, dim)[0]))  # of a denormal sigmoid, times the first half
-        bound = naive.ulps(CALL + 3, wanted) + denormal
+        bound = ulps(CALL + 3, wanted) + denormal
     else:
-        distance = naive.f64(x).max(dim, keepdims=True) - x
+        distance = f64(x).max(dim, keepdims=True) - x
     if isinstance(module, Softmax):
         # x - max is off by d u, which exp multiplies; its own rounding, the float64 sum of terms that are off alike
         # (weighted by their share: at most the largest d's error, and d exp(-d) < 1), the rounded sum, the division
         # by a reciprocal
-        wanted = naive.softmax(x, dim)
+        wanted = softmax(x, dim)
         bound = u * (distance + 1 + 2 * CALL + 3) * wanted + np.finfo(np.float32).tiny
     elif isinstance(module, LogSoftmax):
         # x - max is off by d u, the logarithm of the sum by u (1 + CALL) from its terms and CALL u of itself, the
         # result by its rounding
-        wanted = naive.log_softmax(x, dim)
+        wanted = log_softmax(x, dim)
         log_sum = -wanted.max(dim, keepdims=True)
         bound = u * (distance + 2 + CALL + CALL * log_sum + abs(wanted))
     elif isinstance(module, Sparsemax):
         # running sums of up to n values, less 1, divided by up to n; then one subtraction
-        wanted = naive.sparsemax(x, dim)
+        wanted = sparsemax(x, dim)
         n = x.shape[dim]
-        bound = 2 * (n + 3) * u * (1 + abs(naive.f64(x)).max(dim, keepdims=True))
-    naive.assert_within(found, wanted, bound)
+        bound = 2 * (n + 3) * u * (1 + abs(f64(x)).max(dim, keepdims=True))
+    assert_within(found, wanted, bound)
 
 
 @pytest.mark.parametrize("kind", KINDS)

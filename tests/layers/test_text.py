@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import TextVectorization
-from tests.oracle.text import tokens_of
+from keydnn.reference.text import tokens_of
 
 WORDS = ("hello", "world", "hello world", "a", "b", "é", "É", "x", "中")
 CHARACTERS = st.sampled_from("aAbB xé\u00c9\u4e2d!,.'-_ \t\n\r\x0b\x0c\x1c\x85\xa0\u2003\U0001f40d")

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from keydnn.errors import ParameterError, ShapeError
 from keydnn.modules import Upsample1d, Upsample2d, Upsample3d
 from keydnn.modules.sampling import SAMPLINGS, spans
-from tests import naive
+from keydnn.reference.sampling import keys
+from keydnn.reference.upsample import sampling_bound, upsample
 from tests.properties import assert_any_thread_count
+from tests.within import assert_within
 
 MODES = ["nearest", "area", "bilinear", *SAMPLINGS]
 
@@ -21,18 +23,18 @@ def random(seed, *shape):
 
 
 def check(module, x):
-    wanted = naive.upsample(x, module.scale_factor, module.mode)
+    wanted = upsample(x, module.scale_factor, module.mode)
     found = module(x)
     assert found.dtype == np.float32
     assert found.shape == module.output_shape(x.shape)
     if module.mode in ("nearest", "area"):
         np.testing.assert_array_equal(found, wanted)
     elif module.mode in SAMPLINGS:
-        naive.assert_within(found, wanted, naive.sampling_bound(x, module.scale_factor, module.mode))
+        assert_within(found, wanted, sampling_bound(x, module.scale_factor, module.mode))
     else:
         # a + (b - a) * share: the share and the difference (each of at most twice the largest) are rounded, then the
         # product and the sum; along one axis and then along the other, on what that gave
-        naive.assert_within(found, wanted, 2 * 8 * 2.0**-24 * abs(x).max(initial=0))
+        assert_within(found, wanted, 2 * 8 * 2.0**-24 * abs(x).max(initial=0))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -64,7 +66,7 @@ def test_repeating_agrees_with_numpy_over_any_number_of_axes(axes, data):
     scale_factor, size = (data.draw(st.tuples(*[st.integers(1, 4)] * axes)) for _ in range(2))
     x = random(4, data.draw(st.integers(0, 2)), 2, *size)
     module = (Upsample1d, Upsample2d, Upsample3d)[axes - 1](scale_factor)
-    np.testing.assert_array_equal(module(x), naive.upsample(x, scale_factor))
+    np.testing.assert_array_equal(module(x), upsample(x, scale_factor))
     assert module.output_shape(x.shape) == module(x).shape
 
 
@@ -89,8 +91,8 @@ def test_bicubic_takes_the_nearest_of_1024_places_as_tensorflow_does():
     x = np.zeros((1, 1, 1, 9))
     x[..., 4] = 1
     weight = Upsample2d((1, 3), "bicubic")(x)[0, 0, 0, 12]  # a third of a cell before the centre: 341 / 1024
-    assert abs(weight - naive.keys(341 / 1024)) < 1e-7
-    assert abs(weight - naive.keys(1 / 3)) > 1e-4
+    assert abs(weight - keys(341 / 1024)) < 1e-7
+    assert abs(weight - keys(1 / 3)) > 1e-4
 
 
 def test_bilinear_by_hand():

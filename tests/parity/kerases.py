@@ -1,7 +1,7 @@
 """The two Kerases, models with random weights made in both, their files, and the comparison with KeyDNN.
 
-Every comparison is with the float64 oracle (tests/oracle): KeyDNN and Keras must both lie within its bound, which is
-derived from the operations of the converted graph.  A wrong conversion gives a graph that Keras' answer is far from.
+Every comparison is with keydnn.reference: KeyDNN and Keras must both lie within its bound, which is derived from the
+operations of the converted graph.  A wrong conversion gives a graph that Keras' answer is far from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 from keydnn import from_keras
 from keydnn.convert.read.record import has_keys
-from tests import naive, oracle
+from tests.within import assert_informative, assert_within, outputs_of
 
 
 @contextlib.contextmanager
@@ -225,7 +225,7 @@ def oracle_of(model, inputs):
     """Give the outputs of a KeyDNN model as the oracle's Bounded."""
     if isinstance(inputs, dict):
         inputs = [inputs[given.name] for given in model.graph.inputs]
-    return oracle.evaluate(model.graph, inputs if isinstance(inputs, list) else [inputs])
+    return outputs_of(model.graph, inputs if isinstance(inputs, list) else [inputs])
 
 
 def assert_agrees(model, inputs, wanted, relative):
@@ -238,10 +238,10 @@ def assert_agrees(model, inputs, wanted, relative):
             np.testing.assert_array_equal(keydnn, bounded.value)
             np.testing.assert_array_equal(np.char.decode(kerases.astype(bytes), "utf-8"), bounded.value)
             continue
-        oracle.assert_informative(bounded, relative)
+        assert_informative(bounded, relative)
         assert keydnn.shape == kerases.shape
-        naive.assert_within(kerases, bounded.value, bounded.error)
-        naive.assert_within(keydnn, bounded.value, bounded.error)
+        assert_within(kerases, bounded.value, bounded.error)
+        assert_within(keydnn, bounded.value, bounded.error)
 
 
 def check(case, name, source):

@@ -7,8 +7,9 @@ import pytest
 
 from keydnn import from_keras
 from keydnn.convert.build.activation import FUNCTIONS
-from tests import naive, oracle
+from keydnn.reference import FUNCTION, gamma
 from tests.parity.kerases import KERASES, Case, answer, check, oracle_of, parameters, quiet
+from tests.within import assert_within, overflow
 
 pytestmark = pytest.mark.parity
 
@@ -72,10 +73,10 @@ def test_activation_agrees_everywhere(function, name):
     model = case_of(function, (x.shape[1],)).model(name)
     converted = from_keras(model, strict=False)
     (bounded,) = oracle_of(converted, x)
-    wanted = naive.overflow(bounded.value)
+    wanted = overflow(bounded.value)
     bound = np.where(np.isfinite(wanted), bounded.error, 0)
-    naive.assert_within(answer(model, x), wanted, bound)
-    naive.assert_within(converted(x), wanted, bound)
+    assert_within(answer(model, x), wanted, bound)
+    assert_within(converted(x), wanted, bound)
 
 
 SPECIAL = [0.0, -0.0, 1, -1, 1e30, -1e30, 3e38, -3e38, np.nan, np.inf, -np.inf]
@@ -90,8 +91,8 @@ def assert_same_specials(model, x, wanted):
     arrays = x if isinstance(x, list) else [x]
     zeroed = [np.where(np.isfinite(array), array, 0) for array in arrays]
     (bounded,) = oracle_of(model, zeroed)
-    limit = oracle.gamma(4 * oracle.FUNCTION) * np.where(np.isfinite(wanted), np.abs(wanted), 0)
-    naive.assert_within(model(x), wanted, 2 * np.nan_to_num(bounded.error, posinf=0) + limit)
+    limit = gamma(4 * FUNCTION) * np.where(np.isfinite(wanted), np.abs(wanted), 0)
+    assert_within(model(x), wanted, 2 * np.nan_to_num(bounded.error, posinf=0) + limit)
 
 
 @pytest.mark.parametrize(("function", "name"), ELEMENTWISE)

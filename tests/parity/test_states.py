@@ -7,8 +7,8 @@ import pytest
 
 from keydnn import from_keras, load
 from keydnn.errors import KerasInteropError, ShapeError
-from tests import naive, oracle
 from tests.parity.kerases import FOLDER, KERASES, SOURCES, answer, filled, keras, quiet, save, tensorflow
+from tests.within import assert_informative, assert_within, outputs_of
 
 pytestmark = pytest.mark.parity
 
@@ -97,16 +97,16 @@ def assert_goes_on(model, kerases, sequences):
     """Assert that every prediction begins where the one before has ended, in KeyDNN as in Keras."""
     states = []
     for x in (fed(model, x) for x in sequences):
-        bounds = oracle.evaluate(model.graph, [x, *states])
+        bounds = outputs_of(model.graph, [x, *states])
         count = len(model.graph.results)
         states = bounds[count:]
         found, wanted = (
             value if isinstance(value, list) else [value] for value in (model.predict(x), answer(kerases, x))
         )
         for mine, theirs, bounded in zip(found, wanted, bounds[:count], strict=True):
-            oracle.assert_informative(bounded, 2e-3)
-            naive.assert_within(theirs, bounded.value, bounded.error)
-            naive.assert_within(mine, bounded.value, bounded.error)
+            assert_informative(bounded, 2e-3)
+            assert_within(theirs, bounded.value, bounded.error)
+            assert_within(mine, bounded.value, bounded.error)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -168,9 +168,9 @@ def test_states_given_to_a_stateful_layer_are_what_counts_in_keras_3():
     assert not model.graph.states
     first = np.random.default_rng(5).standard_normal((BATCH, UNITS)).astype(np.float32)
     for x in steps([2, 1]):
-        (bounded,) = oracle.evaluate(model.graph, [x, first])
-        naive.assert_within(answer(kerases, [x, first]), bounded.value, bounded.error)
-        naive.assert_within(model.predict([x, first]), bounded.value, bounded.error)
+        (bounded,) = outputs_of(model.graph, [x, first])
+        assert_within(answer(kerases, [x, first]), bounded.value, bounded.error)
+        assert_within(model.predict([x, first]), bounded.value, bounded.error)
 
 
 @pytest.mark.parametrize("name", KERASES)

@@ -47,7 +47,7 @@ from keydnn.modules import (
     ZeroPad1d,
     ZeroPad2d,
 )
-from tests.plan.bounds import winograd_in_oracle
+from tests.plan.bounds import winograd_in_reference
 from tests.plan.choices import few_tiles, kept_halos, winograd
 from tests.plan.graphs import Maker, well_conditioned
 
@@ -70,7 +70,7 @@ class Example:
         for context in (few_tiles(), winograd(self.winograd), kept_halos(self.kept)):
             stack.enter_context(context)
         if self.winograd:
-            stack.enter_context(winograd_in_oracle())
+            stack.enter_context(winograd_in_reference())
         return stack
 
     def __repr__(self):

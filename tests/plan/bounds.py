@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from jit_kernels.blocked.winograd import AT, BT, SIZE, TILE, G
-from tests import naive, oracle
+from keydnn import reference
+from keydnn.reference import TINY, f64, gamma
+from keydnn.reference.windows import same_pads
 
 
 def pads_of(module, size):
     if module.padding == "same":
-        return naive.same_pads(size, module.kernel_size, module.stride, module.dilation)
+        return same_pads(size, module.kernel_size, module.stride, module.dilation)
     return module.padding
 
 
@@ -32,17 +34,17 @@ def winograd_bound(module, x, pads):
     rows, columns = -(-out_h // TILE), -(-out_w // TILE)
     padded = np.zeros((*x.shape[:2], rows * TILE + 2, columns * TILE + 2))
     (top, _), (left, _) = pads
-    inner = abs(naive.f64(x))
+    inner = abs(f64(x))
     padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = inner
     tiles = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), axis=(2, 3))[:, :, ::TILE, ::TILE]
     at, g, bt = abs(AT), abs(G), abs(BT)
-    kernels = np.einsum("ai,ocij,bj->ocab", g, abs(naive.f64(module.weight)), g)
+    kernels = np.einsum("ai,ocij,bj->ocab", g, abs(f64(module.weight)), g)
     inputs = np.einsum("ai,ncrsij,bj->ncrsab", bt, tiles, bt, optimize=True)
     products = np.einsum("ocab,ncrsab->norsab", kernels, inputs, optimize=True)
     outputs = np.einsum("ia,norsab,jb->norisj", at, products, at, optimize=True)
     whole = outputs.reshape(len(x), module.out_channels, rows * TILE, columns * TILE)[:, :, :out_h, :out_w]
-    bias = 0 if module.bias is None else abs(naive.f64(module.bias)).reshape(-1, 1, 1)
-    return oracle.gamma(PASS * PASSES + channels + 3) * (whole + bias) + oracle.TINY
+    bias = 0 if module.bias is None else abs(f64(module.bias)).reshape(-1, 1, 1)
+    return gamma(PASS * PASSES + channels + 3) * (whole + bias) + TINY
 
 
 def takes_winograd(module):
@@ -52,19 +54,19 @@ def takes_winograd(module):
 
 
 @contextlib.contextmanager
-def winograd_in_oracle():
+def winograd_in_reference():
     """Let the oracle give every convolution that Winograd can do the larger of both bounds."""
-    direct = oracle.RULES["Conv2d"]
+    direct = reference.RULES["Conv2d"]
 
     def conv(module, x):
         bounded = direct(module, x)
         if takes_winograd(module):
             pads = pads_of(module, x.value.shape[2:])
-            weight, nothing = abs(naive.f64(module.weight)), np.zeros(module.out_channels)
-            passed = naive.conv(x.error, weight, nothing, module.stride, pads, module.dilation, 1)
+            weight, nothing = abs(f64(module.weight)), np.zeros(module.out_channels)
+            passed = reference.conv.conv(x.error, weight, nothing, module.stride, pads, module.dilation, 1)
             bounded.error = np.maximum(bounded.error, passed + winograd_bound(module, x.largest, pads))
         return bounded
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(oracle.RULES, "Conv2d", conv)
+        patch.setitem(reference.RULES, "Conv2d", conv)
         yield

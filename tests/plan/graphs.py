@@ -9,7 +9,7 @@ import numpy as np
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules import Conv2d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.plan import Program
-from tests import naive, oracle
+from tests.within import assert_informative, assert_within, outputs_of
 
 TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 RELATIVE = 0.01  # of the largest output: a bound wider than that would let mistakes through
@@ -90,17 +90,17 @@ def assert_plan_agrees(graph, arrays=None, relative=RELATIVE):
     must then be small beside the inputs.
     """
     arrays = arrays_for(graph) if arrays is None else arrays
-    program, bounds = Program(graph), oracle.evaluate(graph, arrays)
+    program, bounds = Program(graph), outputs_of(graph, arrays)
     found, plain = program.run(arrays), graph.forward(arrays)
     for output, bounded, one_found, one_plain in zip(graph.outputs, bounds, found, plain, strict=True):
         if np.abs(bounded.value).max(initial=0) > bounded.error.max(initial=0):
-            oracle.assert_informative(bounded, relative)
+            assert_informative(bounded, relative)
         else:
             assert bounded.error.max(initial=0) <= relative * max(np.abs(array).max(initial=0) for array in arrays)
         assert one_found.dtype == np.float32
-        naive.assert_within(one_plain, bounded.value, bounded.error)
+        assert_within(one_plain, bounded.value, bounded.error)
         try:
-            naive.assert_within(one_found, bounded.value, bounded.error)
+            assert_within(one_found, bounded.value, bounded.error)
         except AssertionError as error:
             raise AssertionError(f"plan, output {output.name} ({output.value}): {error}") from None
     return program

@@ -10,7 +10,7 @@ from jit_kernels._simd import LANES
 from keydnn.modules import Add, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, ReLU, SiLU
 from tests.plan.algorithms import CASES, Seeded, arrays_of, graph_of, labels, settings_of
 from tests.plan.apart import run_apart
-from tests.plan.bounds import winograd_in_oracle
+from tests.plan.bounds import winograd_in_reference
 from tests.plan.choices import few_tiles, winograd
 from tests.plan.graphs import assert_plan_agrees
 
@@ -22,7 +22,7 @@ RELATIVE = 0.01
 def test_an_algorithm_is_taken_and_is_right(name, batch):
     graph = graph_of(name)
     arrays = arrays_of(graph, batch)
-    with few_tiles(), settings_of(name), winograd_in_oracle():
+    with few_tiles(), settings_of(name), winograd_in_reference():
         program = assert_plan_agrees(graph, arrays, RELATIVE)
         assert CASES[name][1] in ["", *labels(program.bind([array.shape for array in arrays]))]
 
@@ -84,5 +84,5 @@ def test_what_follows_is_done_too(name, behind):
         inputs = (last, "other") if isinstance(following, Add) else (last,)
         last = make(f"then{place}", following, *inputs)
     graph = make.graph(last)
-    with few_tiles(), winograd(is_winograd), winograd_in_oracle():
+    with few_tiles(), winograd(is_winograd), winograd_in_reference():
         assert_plan_agrees(graph, arrays_of(graph, 2), RELATIVE)

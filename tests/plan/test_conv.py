@@ -16,10 +16,12 @@ from jit_kernels.blocked.winograd import SIZE, TILE, transforms
 from keydnn.modules import Add, BatchNorm2d, Conv1d, Conv2d, ReLU
 from keydnn.plan import Program
 from keydnn.plan import winograd as plan_winograd
-from tests import naive, oracle
+from keydnn.reference import f64
+from keydnn.reference.conv import conv
 from tests.plan import choices
 from tests.plan.bounds import pads_of, winograd_bound
 from tests.plan.graphs import Maker, assert_plan_agrees, filled, one, random
+from tests.within import assert_within, outputs_of
 
 MR, NR = LANES, 2 * LANES
 THREADS = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only")
@@ -40,8 +42,8 @@ def check_direct(module, size, batch=1):
     """Compare a convolution, or a depthwise one, with float64, within the bound of sums in any order."""
     module = filled(module, 11)
     x = random(3, batch, module.in_channels, *size)
-    (bounded,) = oracle.evaluate(one(module, *x.shape[1:]), [x])
-    naive.assert_within(run(one(module, *x.shape[1:]), x), bounded.value, bounded.error)
+    (bounded,) = outputs_of(one(module, *x.shape[1:]), [x])
+    assert_within(run(one(module, *x.shape[1:]), x), bounded.value, bounded.error)
 
 
 CHANNELS = st.sampled_from([1, 3, LANES + 2])
@@ -122,7 +124,7 @@ def test_edges(module, size):
 
 def wanted_of(module, x, pads):
     bias = np.zeros(module.out_channels) if module.bias is None else module.bias
-    return naive.conv(x, module.weight, bias, module.stride, pads, module.dilation, module.groups)
+    return conv(x, module.weight, bias, module.stride, pads, module.dilation, module.groups)
 
 
 @settings(max_examples=80, deadline=None)
@@ -132,7 +134,7 @@ def test_winograd_is_within_its_bound_for_any_geometry(geometry, channels, out_c
     module = filled(Conv2d(channels, out_channels, use_bias=bias, **options), 12)
     x, pads = random(4, batch, channels, *size), pads_of(module, size)
     found = run(one(module, channels, *size), x, winograd=True)
-    naive.assert_within(found, wanted_of(module, x, pads), winograd_bound(module, x, pads))
+    assert_within(found, wanted_of(module, x, pads), winograd_bound(module, x, pads))
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,8 @@ def test_what_winograd_cannot_do_is_never_given_to_it(module):
     module = filled(module, 15)
     x = random(7, 2, 4, *(9, 11)[: module.axes])
     graph = one(module, *x.shape[1:])
-    (bounded,) = oracle.evaluate(graph, [x])
-    naive.assert_within(run(graph, x, winograd=True), bounded.value, bounded.error)
+    (bounded,) = outputs_of(graph, [x])
+    assert_within(run(graph, x, winograd=True), bounded.value, bounded.error)
 
 
 def test_the_transforms_are_a_convolution():
@@ -295,13 +297,13 @@ def test_norm_residual_and_clamp_on_the_way_out(size, out_channels, winograd):
     make("relu", ReLU(max_value=1.25), "add")
     graph = make.graph("relu")
     arrays = [random(13, 3, 3, *size), random(14, 3, out_channels, *size)]
-    found, (bounded,) = run(graph, *arrays, winograd=winograd), oracle.evaluate(graph, arrays)
+    found, (bounded,) = run(graph, *arrays, winograd=winograd), outputs_of(graph, arrays)
     extra = 0.0
     if winograd:  # the oracle has the bound of a direct sum: put Winograd's, behind the norm's factor, in its place
         norm = graph.nodes[1].module
-        factor = abs(naive.f64(norm.weight)) / np.sqrt(naive.f64(norm.running_var) + norm.eps)
+        factor = abs(f64(norm.weight)) / np.sqrt(f64(norm.running_var) + norm.eps)
         extra = factor.reshape(-1, 1, 1) * winograd_bound(graph.nodes[0].module, arrays[0], ((1, 1), (1, 1)))
-    naive.assert_within(found, bounded.value, bounded.error + extra)
+    assert_within(found, bounded.value, bounded.error + extra)
     assert found.min() >= 0
     assert found.max() <= 1.25
 

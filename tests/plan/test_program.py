@@ -50,10 +50,10 @@ from keydnn.modules import (
     ZeroPad2d,
 )
 from keydnn.plan import KEPT_PLANS, Program
-from tests import naive, oracle
 from tests.convert.test_golden import MODELS, recorded
 from tests.plan import choices
 from tests.plan.graphs import Maker, arrays_for, assert_plan_agrees, one, random, units, well_conditioned
+from tests.within import assert_within, outputs_of
 
 SEEDS = range(60)
 RELATIVE = 0.05  # of the largest output: the bound takes every error of up to 25 layers at its worst
@@ -331,10 +331,10 @@ def test_new_weights_make_a_new_plan():
     before, state = model.predict(x), model.state_dict()
     model.load_state_dict({name: 0.5 * tensor for name, tensor in state.items()})
     changed = model.predict(x)
-    bounds = oracle.evaluate(model.graph, [x])
+    bounds = outputs_of(model.graph, [x])
     for array, old, bounded in zip(changed, before, bounds, strict=True):
         assert not np.array_equal(array, old)
-        naive.assert_within(array, bounded.value, bounded.error)
+        assert_within(array, bounded.value, bounded.error)
     model.load_state_dict(state)
     assert_same([model.predict(x)], [before])
 
@@ -353,8 +353,8 @@ def test_more_shapes_than_plans_are_kept():
         for i in order:
             assert_same([program.run([given[i]])], [wanted[i]])
     for x, found in zip(given, wanted, strict=True):
-        for array, bounded in zip(found, oracle.evaluate(graph, [x]), strict=True):
-            naive.assert_within(array, bounded.value, bounded.error)
+        for array, bounded in zip(found, outputs_of(graph, [x]), strict=True):
+            assert_within(array, bounded.value, bounded.error)
 
 
 def test_a_plan_is_made_once_for_a_shape_and_kept_while_it_is_used():

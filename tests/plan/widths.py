@@ -7,10 +7,10 @@ import sys
 
 from jit_kernels._simd import LANES, REGISTERS
 from keydnn.plan import Program
-from tests import naive, oracle
 from tests.plan.algorithms import arrays_of, graph_of, labels, settings_of
-from tests.plan.bounds import winograd_in_oracle
+from tests.plan.bounds import winograd_in_reference
 from tests.plan.choices import few_tiles
+from tests.within import assert_informative, assert_within, outputs_of
 
 CASES = ["direct-1x1", "depthwise", "winograd-residual", "linear", "attention", "lstm"]
 
@@ -20,11 +20,11 @@ def main():
     for name in CASES:
         graph = graph_of(name)
         arrays = arrays_of(graph, 2)
-        with few_tiles(), settings_of(name), winograd_in_oracle():
-            program, bounds = Program(graph), oracle.evaluate(graph, arrays)
+        with few_tiles(), settings_of(name), winograd_in_reference():
+            program, bounds = Program(graph), outputs_of(graph, arrays)
             for found, bounded in zip(program.run(arrays), bounds, strict=True):
-                oracle.assert_informative(bounded, 0.01)
-                naive.assert_within(found, bounded.value, bounded.error)
+                assert_informative(bounded, 0.01)
+                assert_within(found, bounded.value, bounded.error)
             print(json.dumps({"name": name, "labels": labels(program.bind([array.shape for array in arrays]))}))
 
 

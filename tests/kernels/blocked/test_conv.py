@@ -10,8 +10,9 @@ import pytest
 from jit_kernels._simd import LANES
 from jit_kernels.blocked.conv import FIELDS, conv_f32
 from jit_kernels.blocked.tile import tile_shapes
-from tests import naive
+from keydnn.reference.conv import conv
 from tests.kernels.blocked.arena import NAN, NO_BOUNDS, NO_CONSTANTS, Arena, described, float32, random, written
+from tests.within import assert_within, sum_bound
 
 MR, NV = tile_shapes()[0]
 SINGLE = min(shape for shape in tile_shapes() if shape[1] == 1)
@@ -42,12 +43,12 @@ class Conv:
         self.weight = random(2, out_channels, channels // groups, *kernel)
         self.bias = random(3, out_channels)
         options = (stride, pads, dilation, groups)
-        self.wanted = naive.conv(self.x, self.weight, self.bias, *options)
-        sizes = naive.conv(abs(self.x), abs(self.weight), abs(self.bias), *options)
+        self.wanted = conv(self.x, self.weight, self.bias, *options)
+        sizes = conv(abs(self.x), abs(self.weight), abs(self.bias), *options)
         self.added = random(4, *self.wanted.shape) if residual else None
         if residual:
             self.wanted, sizes = self.wanted + self.added, sizes + abs(self.added)
-        self.bound = naive.sum_bound(self.weight[0].size + 1, sizes)
+        self.bound = sum_bound(self.weight[0].size + 1, sizes)
 
     def run(
         self, mr=MR, nv=NV, *, chunk=None, band=None, parts=1, threads=1, bounds=NO_BOUNDS, activation="",
@@ -96,14 +97,14 @@ GEOMETRIES = [
 @pytest.mark.parametrize("residual", [False, True], ids=["alone", "residual"])
 def test_any_geometry_is_within_the_bound_of_its_sums(geometry, residual):
     case = Conv(**geometry, residual=residual)
-    naive.assert_within(case.run(), case.wanted, case.bound)
+    assert_within(case.run(), case.wanted, case.bound)
 
 
 @pytest.mark.parametrize("out_channels", [1, LANES, LANES + 1, 2 * LANES, 4 * LANES - 1])
 def test_blocks_that_no_panel_fills_are_not_written(out_channels):
     case = Conv(out_channels=out_channels, residual=True)
-    naive.assert_within(case.run(), case.wanted, case.bound)
-    naive.assert_within(case.run(*SINGLE), case.wanted, case.bound)
+    assert_within(case.run(), case.wanted, case.bound)
+    assert_within(case.run(*SINGLE), case.wanted, case.bound)
 
 
 @pytest.mark.parametrize("residual", [False, True], ids=["alone", "residual"])
@@ -130,9 +131,9 @@ def test_a_sum_in_chunks_has_the_bits_of_a_whole_one(blocks):
 def test_groups_of_whole_blocks_read_their_own_channels(groups):
     for each_in, each_out in ((LANES, LANES), (2 * LANES, NV * LANES), (LANES, 2 * NV * LANES)):
         case = Conv(channels=groups * each_in, out_channels=groups * each_out, groups=groups)
-        naive.assert_within(case.run(*SINGLE, parts=2), case.wanted, case.bound)
+        assert_within(case.run(*SINGLE, parts=2), case.wanted, case.bound)
         if each_out % (NV * LANES) == 0:
-            naive.assert_within(case.run(), case.wanted, case.bound)
+            assert_within(case.run(), case.wanted, case.bound)
 
 
 def test_the_clamp_comes_last():

@@ -7,8 +7,9 @@ import pytest
 
 from jit_kernels._simd import LANES
 from jit_kernels.blocked.depthwise import FIELDS, PIXELS, depthwise_f32
-from tests import naive
+from keydnn.reference.conv import conv
 from tests.kernels.blocked.arena import NAN, NO_BOUNDS, NO_CONSTANTS, Arena, described, float32, random, written
+from tests.within import assert_within, sum_bound
 
 
 def packed(weight, bias):
@@ -32,9 +33,9 @@ class Depthwise:
         self.x, self.weight = random(1, batch, channels, *size), random(2, channels, 1, *kernel)
         self.bias = random(3, channels)
         options = (stride, pads, dilation, channels)
-        self.wanted = naive.conv(self.x, self.weight, self.bias, *options)
-        sizes = naive.conv(abs(self.x), abs(self.weight), abs(self.bias), *options)
-        self.bound = naive.sum_bound(self.weight[0].size, sizes)
+        self.wanted = conv(self.x, self.weight, self.bias, *options)
+        sizes = conv(abs(self.x), abs(self.weight), abs(self.bias), *options)
+        self.bound = sum_bound(self.weight[0].size, sizes)
 
     def run(self, *, threads=1, bounds=NO_BOUNDS, activation="", constants=NO_CONSTANTS):
         arena = Arena()
@@ -64,13 +65,13 @@ GEOMETRIES = [
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_any_geometry_is_within_the_bound_of_its_sums(geometry):
     case = Depthwise(**geometry)
-    naive.assert_within(case.run(), case.wanted, case.bound)
+    assert_within(case.run(), case.wanted, case.bound)
 
 
 @pytest.mark.parametrize("width", range(1, 2 * PIXELS + 2))
 def test_any_width_is_written_and_no_more(width):
     case = Depthwise(batch=1, channels=LANES + 1, size=(2, width))
-    naive.assert_within(case.run(), case.wanted, case.bound)
+    assert_within(case.run(), case.wanted, case.bound)
 
 
 def test_however_many_threads_the_bits_are_the_same():

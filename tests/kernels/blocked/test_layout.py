@@ -9,7 +9,7 @@ import pytest
 
 from jit_kernels._simd import LANES
 from jit_kernels.blocked import layout
-from tests import naive
+from keydnn.reference.upsample import upsample
 from tests.kernels.blocked.arena import NAN, Arena, blocked, described, launch, random, written
 
 SIZES = [(2, LANES + 3, 3, 5), (1, 1, 1, 1), (3, 2 * LANES, 1, 7), (2, LANES - 1, 4, 1), (4, 3 * LANES + 1, 1, 1)]
@@ -133,4 +133,4 @@ def test_upsampling_repeats_pixels(scale, threads):
         threads=threads, **source.fields("x"), **out.fields("out"),
     )  # fmt: skip
     found = written(layout.upsample_nearest_f32, arena, out, d)
-    np.testing.assert_array_equal(found, naive.upsample(x, scale, "nearest"))
+    np.testing.assert_array_equal(found, upsample(x, scale, "nearest"))

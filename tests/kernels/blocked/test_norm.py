@@ -7,8 +7,9 @@ import pytest
 
 from jit_kernels._simd import LANES
 from jit_kernels.blocked.norm import FIELDS, normalize_f32
-from tests import naive
+from keydnn.reference import f64
 from tests.kernels.blocked.arena import NAN, NO_BOUNDS, NO_CONSTANTS, Arena, described, float32, random, written
+from tests.within import assert_within, sum_bound
 
 
 def normalize(x, numbers, *, threads=1, bounds=NO_BOUNDS, activation="", constants=NO_CONSTANTS):
@@ -27,10 +28,10 @@ def normalize(x, numbers, *, threads=1, bounds=NO_BOUNDS, activation="", constan
 @pytest.mark.parametrize("sizes", [(2, LANES + 3, 3, 5), (1, 1, 1, 1), (3, 2 * LANES, 1, 7)], ids=str)
 def test_three_roundings_of_the_formula(sizes, threads):
     x, numbers = random(1, *sizes), random(2, 3, sizes[1])
-    mean, factor, bias = (naive.f64(row).reshape(-1, 1, 1) for row in numbers)
-    wanted = (naive.f64(x) - mean) * factor + bias
-    bound = naive.sum_bound(1, abs(naive.f64(x) - mean) * abs(factor) + abs(bias))
-    naive.assert_within(normalize(x, numbers, threads=threads), wanted, bound)
+    mean, factor, bias = (f64(row).reshape(-1, 1, 1) for row in numbers)
+    wanted = (f64(x) - mean) * factor + bias
+    bound = sum_bound(1, abs(f64(x) - mean) * abs(factor) + abs(bias))
+    assert_within(normalize(x, numbers, threads=threads), wanted, bound)
 
 
 def test_the_mean_is_taken_off_first():

@@ -9,8 +9,9 @@ import pytest
 
 from jit_kernels._simd import LANES
 from jit_kernels.blocked.pool import FIELDS, pool_f32
-from tests import naive
+from keydnn.reference.pool import avg_pool, max_pool
 from tests.kernels.blocked.arena import Arena, described, random, written
+from tests.within import assert_within, sum_bound
 
 LOWEST = np.finfo(np.float32).min
 # (input, kernel, stride, pads)
@@ -48,7 +49,7 @@ def whole(reduction, x, **options):
 def test_maxima_are_those_of_the_pixels_that_exist(sizes, kernel, stride, pads, threads):
     x = random(1, *sizes) - np.float32(5)  # a padding of zeros would win
     np.testing.assert_array_equal(
-        pool("max", x, kernel, stride, pads, threads=threads), naive.max_pool(x, kernel, stride, pads)
+        pool("max", x, kernel, stride, pads, threads=threads), max_pool(x, kernel, stride, pads)
     )
 
 
@@ -56,10 +57,10 @@ def test_maxima_are_those_of_the_pixels_that_exist(sizes, kernel, stride, pads, 
 @pytest.mark.parametrize("count_pads", [0, 1])
 def test_means_are_within_the_bound_of_their_sums(sizes, kernel, stride, pads, count_pads):
     x = random(2, *sizes)
-    wanted = naive.avg_pool(x, kernel, stride, pads, bool(count_pads))
-    bound = naive.sum_bound(math.prod(kernel), naive.avg_pool(abs(x), kernel, stride, pads, bool(count_pads)))
+    wanted = avg_pool(x, kernel, stride, pads, bool(count_pads))
+    bound = sum_bound(math.prod(kernel), avg_pool(abs(x), kernel, stride, pads, bool(count_pads)))
     found = pool("mean", x, kernel, stride, pads, count_pads=count_pads)
-    naive.assert_within(found, wanted, bound)
+    assert_within(found, wanted, bound)
     again = pool("mean", x, kernel, stride, pads, count_pads=count_pads, threads=7)
     np.testing.assert_array_equal(again, found)
 
@@ -73,7 +74,7 @@ def test_a_maximum_passes_nan_over_and_is_never_below_the_lowest_number():
     x = np.full((1, LANES, 2, 4), -np.inf, np.float32)
     x[0, 0], x[0, 1, 0, 0], x[0, 1, 1, 1] = np.nan, np.nan, 2
     found = pool("max", x, (2, 2), (2, 2), ((0, 0), (0, 0)))
-    np.testing.assert_array_equal(found, naive.max_pool(x, (2, 2), (2, 2), ((0, 0), (0, 0))))
+    np.testing.assert_array_equal(found, max_pool(x, (2, 2), (2, 2), ((0, 0), (0, 0))))
     assert found[0, 1, 0, 0] == 2
     assert found[0, 0, 0, 0] == found[0, 2, 0, 0] == LOWEST
 

@@ -11,8 +11,9 @@ import pytest
 
 from jit_kernels._simd import LANES, REGISTERS
 from jit_kernels.blocked.tile import conv_tile_f32, tile_cycles, tile_shapes
-from tests import naive
+from keydnn.reference import f64
 from tests.kernels.blocked.arena import NAN, NO_BOUNDS, SENTINEL, float32, random
+from tests.within import assert_within, sum_bound
 
 SHAPES = pytest.mark.parametrize(("mr", "nv"), tile_shapes(), ids=str)
 TAPS = np.array([[7, 5], [-40, LANES], [300, 1]])  # where each reads, relative to the pixel, and how many numbers
@@ -54,10 +55,10 @@ class Sum:
         self.added = random(3, count, blocks, LANES) if residual else np.zeros((count, blocks, LANES), np.float32)
         if residual:
             self.arena[cells(ADDED, ADDED_BLOCK, LANES, count, blocks)] = self.added
-        bias, weight = naive.f64(self.weight[0, :blocks]), naive.f64(self.weight[1:, :blocks])
-        self.wanted = np.einsum("pk,kbl->pbl", naive.f64(x), weight) + bias + self.added
-        sizes = np.einsum("pk,kbl->pbl", abs(naive.f64(x)), abs(weight)) + abs(bias) + abs(self.added)
-        self.bound = naive.sum_bound(K + 1, sizes)
+        bias, weight = f64(self.weight[0, :blocks]), f64(self.weight[1:, :blocks])
+        self.wanted = np.einsum("pk,kbl->pbl", f64(x), weight) + bias + self.added
+        sizes = np.einsum("pk,kbl->pbl", abs(f64(x)), abs(weight)) + abs(bias) + abs(self.added)
+        self.bound = sum_bound(K + 1, sizes)
 
     def run(self, out_step=LANES, parts=(0, 3), bounds=NO_BOUNDS):
         """Sum the taps in parts, and give what is written; assert that nothing else is."""
@@ -87,7 +88,7 @@ def test_any_number_of_pixels_and_blocks_is_within_the_bound_of_its_sum(mr, nv):
             for residual in (False, True):
                 case = Sum(mr, nv, LANES, count, blocks, residual)
                 whole = case.run()
-                naive.assert_within(whole, case.wanted, case.bound)
+                assert_within(whole, case.wanted, case.bound)
                 for parts in ((0, 1, 3), (0, 2, 3), (0, 1, 2, 3)):
                     np.testing.assert_array_equal(case.run(parts=parts), whole, err_msg=f"parts {parts}")
 
@@ -105,7 +106,7 @@ def test_pixels_may_stand_at_any_distance_in_the_input(step):
     mr, nv = tile_shapes()[0]
     for count in (1, mr - 1, mr):
         case = Sum(mr, nv, step, count, nv, False)
-        naive.assert_within(case.run(), case.wanted, case.bound)
+        assert_within(case.run(), case.wanted, case.bound)
 
 
 def test_pixels_may_stand_at_any_distance_in_the_output():

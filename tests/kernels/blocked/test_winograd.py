@@ -9,9 +9,11 @@ from jit_kernels._simd import LANES
 from jit_kernels.blocked.tile import tile_shapes
 from jit_kernels.blocked.winograd import FIELDS, NUMBERS, TILE, G, winograd_f32
 from keydnn.modules import Conv2d
-from tests import naive
+from keydnn.reference import f64
+from keydnn.reference.conv import conv
 from tests.kernels.blocked.arena import NAN, NO_BOUNDS, Arena, described, float32, random, written
 from tests.plan.bounds import winograd_bound
+from tests.within import assert_within
 
 MR, NV = tile_shapes()[0]
 WAYS = pytest.mark.parametrize("by_number", [False, True], ids=["tiles", "numbers"])
@@ -19,7 +21,7 @@ WAYS = pytest.mark.parametrize("by_number", [False, True], ids=["tiles", "number
 
 def packed(weight, bias, nv):
     """Give bias and ``[number][group][k][nv][LANES]``; NaN beyond the last channel."""
-    numbers = np.einsum("ai,ocij,bj->abco", G, naive.f64(weight), G).reshape(NUMBERS, weight.shape[1], -1)
+    numbers = np.einsum("ai,ocij,bj->abco", G, f64(weight), G).reshape(NUMBERS, weight.shape[1], -1)
     groups = -(-len(bias) // (nv * LANES))
     columns = np.full((NUMBERS, weight.shape[1], groups * nv * LANES), NAN)
     columns[..., : len(bias)] = numbers
@@ -40,7 +42,7 @@ class Winograd:
         self.x, weight, self.bias = random(1, batch, channels, *size), random(2, out_channels, channels, 3, 3), None
         self.bias = random(3, out_channels)
         self.module = Conv2d(channels, out_channels, 3, padding=pads, weight=weight, bias=self.bias)
-        self.wanted = naive.conv(self.x, weight, self.bias, (1, 1), pads, (1, 1), 1)
+        self.wanted = conv(self.x, weight, self.bias, (1, 1), pads, (1, 1), 1)
         self.bound = winograd_bound(self.module, self.x, pads)
         self.added = random(4, *self.wanted.shape) if residual else None
         if residual:
@@ -96,7 +98,7 @@ GEOMETRIES = [
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_any_geometry_is_within_the_bound(geometry, residual, by_number):
     case = Winograd(**geometry, residual=residual)
-    naive.assert_within(case.run(by_number=by_number), case.wanted, case.bound)
+    assert_within(case.run(by_number=by_number), case.wanted, case.bound)
 
 
 @WAYS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from keydnn import from_keras
-from tests import naive
 from tests.parity.kerases import FOLDER, KERASES, SOURCES, answer, in_order, oracle_of, quiet
 from tests.parity.random_models import Maker
+from tests.within import assert_within
 
 RELATIVE = 0.02  # of the largest output; a wrong weight, axis or order of cells changes more
 
@@ -31,8 +31,8 @@ def compare(seed, name):
     assert len(in_order(found, live.graph)) == len(wanted) == len(bounds)
     for keydnn, kerases, bounded in zip(in_order(found, live.graph), wanted, bounds, strict=True):
         assert keydnn.shape == kerases.shape
-        naive.assert_within(kerases, bounded.value, bounded.error)
-        naive.assert_within(keydnn, bounded.value, bounded.error)
+        assert_within(kerases, bounded.value, bounded.error)
+        assert_within(keydnn, bounded.value, bounded.error)
         said += bool(np.max(bounded.error, initial=0) <= RELATIVE * np.abs(bounded.value).max(initial=0) + 1e-30)
     for source in SOURCES[:2]:
         path = FOLDER / f"random-{name}.{source}"
