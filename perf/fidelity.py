@@ -1,7 +1,7 @@
 """Largest difference to a float64 computation, by the largest output: ``python perf/fidelity.py [--models a,b]``.
 
 Each model is run with the algorithms that the plan chooses, with Winograd wherever it applies, and without it; on 1, 2,
-4 and 8 threads, whose outputs must be the same bits.  The float64 computation is the tests' (keydnn.reference).
+4 and 8 threads, whose outputs must be the same bits.  The float64 computation is keydnn.reference.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 from models import FOLDER, RECIPES, Made, names_of, prepare
 
 import keydnn
+from keydnn import reference
 from keydnn.plan import Program, winograd
 from keydnn.report.tables import table_text
-from tests.within import outputs_of
 
 LIMIT = 1e-5
 CHOICES: dict[str, Any] = {
@@ -37,7 +37,7 @@ def differences(made: Made) -> tuple[list[float], bool]:
     """Give the difference for each choice of algorithms, and whether the bits were the same for all threads."""
     x, _ = made.examples(1)
     graph = keydnn.from_keras(str(made.keras_file), strict=False).graph
-    (wanted,) = outputs_of(graph, [x])
+    wanted = reference.values(graph, [x])[graph.outputs[0].value]
     found, same = [], True
     for choice in CHOICES.values():
         winograd.wins = choice
@@ -46,7 +46,7 @@ def differences(made: Made) -> tuple[list[float], bool]:
             keydnn.set_num_threads(count)
             outputs.append(program.run([x])[0])
         same &= all(np.array_equal(output, outputs[0]) for output in outputs)
-        found.append(float(np.abs(outputs[0] - wanted.value).max() / np.abs(wanted.value).max()))
+        found.append(float(np.abs(outputs[0] - wanted).max() / np.abs(wanted).max()))
     return found, same
 
 

@@ -1,4 +1,4 @@
-"""Winograd's bound, which is wider than that of a direct sum, alone and in the place of the oracle's own."""
+"""Winograd's bound, which is wider than that of a direct sum, alone and in the place of the reference's own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def takes_winograd(module):
 
 @contextlib.contextmanager
 def winograd_in_reference():
-    """Let the oracle give every convolution that Winograd can do the larger of both bounds."""
+    """Let the reference give every convolution that Winograd can do the larger of both bounds."""
     direct = reference.RULES["Conv2d"]
 
     def conv(module, x):

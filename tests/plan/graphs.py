@@ -1,4 +1,4 @@
-"""Graphs made by hand, and what every plan must do: lie within the oracle's bound, as Graph.forward does."""
+"""Graphs made by hand, and what every plan must do: lie within the reference's bound, as Graph.forward does."""
 
 from __future__ import annotations
 

@@ -299,7 +299,7 @@ def test_norm_residual_and_clamp_on_the_way_out(size, out_channels, winograd):
     arrays = [random(13, 3, 3, *size), random(14, 3, out_channels, *size)]
     found, (bounded,) = run(graph, *arrays, winograd=winograd), outputs_of(graph, arrays)
     extra = 0.0
-    if winograd:  # the oracle has the bound of a direct sum: put Winograd's, behind the norm's factor, in its place
+    if winograd:  # the reference has the bound of a direct sum: put Winograd's, behind the norm's factor, in its place
         norm = graph.nodes[1].module
         factor = abs(f64(norm.weight)) / np.sqrt(f64(norm.running_var) + norm.eps)
         extra = factor.reshape(-1, 1, 1) * winograd_bound(graph.nodes[0].module, arrays[0], ((1, 1), (1, 1)))
