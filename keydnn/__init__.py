@@ -20,6 +20,7 @@ from keydnn.errors import (
     MissingArchitectureError,
     MissingWeightsError,
     ParameterError,
+    RecordingError,
     ShapeError,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "Node",
     "Output",
     "ParameterError",
+    "RecordingError",
     "Sequential",
     "ShapeError",
     "__version__",

@@ -403,6 +403,45 @@ def profile(
         print(f"written to {plot}")
 
 
+def record(
+    src: Path,
+    out: Path,
+    input: tuple[Path, ...] = (),  # the documented flag
+    examples: int = 2,
+    seed: int = 0,
+    python: Path | None = None,
+    keras: Literal["", "keras", "tf_keras", "tensorflow.keras"] = "",
+    force: bool = False,
+) -> None:
+    """Let Keras run a file once, and store what every layer gives: what a conversion is compared with, anywhere.
+
+    Args:
+        src: the .h5 or .keras file
+        out: the recording to write, e.g. reference.npz
+        input: an .npy file; once for every input of the model; without any, they are made up
+        examples: number of examples that are made up
+        seed: what they are made up from
+        python: the Python of an environment that has Keras 3 or tf-keras; this one unless given
+        keras: which of the two; what fits the file unless given
+        force: write over a file of that name
+    """
+    from keydnn.progress import show_status
+    from keydnn.verify.record import record as record_file
+
+    if examples < 1 or seed < 0:
+        raise UsageError("--examples must be >= 1 and --seed >= 0")
+    if out.suffix != ".npz":
+        raise UsageError(f"--out {out}: give a name that ends in .npz")
+    _refuse_same(out=out, src=src)
+    if out.exists() and not force:
+        raise UsageError(f"--out {out}: there is such a file; --force writes over it")
+    with show_status("starting Python") as show:
+        done = record_file(
+            src, out, inputs=input, examples=examples, seed=seed, python=python, keras=keras or None, progress=show
+        )
+    print(f"{src} -> {out}: {done}")
+
+
 def info() -> None:
     """Show versions, the CPU, threads and threading layer, and where compiled kernels are kept."""
     import keydnn
@@ -455,5 +494,5 @@ def demo(threads: int | None = None) -> None:
 
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (convert, run, evaluate, inspect, profile, warmup, info, demo)
+    verb.__name__: verb for verb in (convert, run, evaluate, inspect, profile, record, warmup, info, demo)
 }

@@ -10,7 +10,8 @@
     ├── CheckpointError            a JSON checkpoint or its sidecar that cannot be read or written
     ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
     ├── ShapeError                 an array of the wrong rank, size, type or values (also a ValueError)
-    ├── InputError                 an input file (.npy) that cannot be used
+    ├── InputError                 an input file (.npy, a recording) that cannot be used
+    ├── RecordingError             what Keras computes could not be recorded
     ├── DivergenceError            two computations that should agree differ beyond the tolerance
     └── UsageError                 a command line that cannot be understood; exit status 2
 """
@@ -154,6 +155,10 @@ class InputError(KeyDNNError):
 
 class DivergenceError(KeyDNNError):
     """Two computations that should agree differ beyond the tolerance."""
+
+
+class RecordingError(KeyDNNError):
+    """What Keras computes for a file could not be recorded: no Keras, one that cannot open it, no suitable inputs."""
 
 
 class UsageError(KeyDNNError):

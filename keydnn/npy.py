@@ -6,7 +6,7 @@ import io
 import math
 import tokenize
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,25 +37,37 @@ def read_npy(path: Path, mapped: bool = False) -> npt.NDArray[np.generic]:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(12)
-            if not head.startswith(MAGIC):
-                raise InputError(f"{path}: {_kind(head)}; give an array that numpy.save wrote")
-            shape, fortran, dtype, start = _header(path, head, file.read(MAX_HEADER))
-            size = math.prod(shape) * dtype.itemsize
-            have = path.stat().st_size - start
-            if have != size:
-                raise InputError(f"{path}: its header says {size:,} bytes of data, but there are {have:,}")
-            order: Literal["F", "C"] = "F" if fortran else "C"
-            if mapped and size:
-                return np.memmap(file, dtype, "r", start, shape, order)
-            file.seek(start)
-            data = np.frombuffer(file.read(size), dtype)
+            return _read(str(path), file, path.stat().st_size, mapped)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # a NUL in the name
         raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+
+
+def parse_npy(content: bytes, where: str) -> npt.NDArray[np.generic]:
+    """Give the array in the content of a ``.npy`` file, as :func:`read_npy` does; it cannot be written into."""
+    try:
+        return _read(where, io.BytesIO(content), len(content))
+    except ValueError as error:
+        raise InputError(f"{where}: damaged .npy: {error}") from None
+
+
+def _read(where: str, file: BinaryIO, total: int, mapped: bool = False) -> npt.NDArray[np.generic]:
+    head = file.read(12)
+    if not head.startswith(MAGIC):
+        raise InputError(f"{where}: {_kind(head)}; give an array that numpy.save wrote")
+    shape, fortran, dtype, start = _header(where, head, file.read(MAX_HEADER))
+    size = math.prod(shape) * dtype.itemsize
+    have = total - start
+    if have != size:
+        raise InputError(f"{where}: its header says {size:,} bytes of data, but there are {have:,}")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    if mapped and size:
+        return np.memmap(file, dtype, "r", start, shape, order)
+    file.seek(start)
+    data = np.frombuffer(file.read(size), dtype)
     if len(data) != math.prod(shape):
-        raise InputError(f"{path}: ends before its data does")
+        raise InputError(f"{where}: ends before its data does")
     return data.reshape(shape, order=order)
 
 
@@ -67,12 +79,12 @@ def _kind(head: bytes) -> str:
     return "not a .npy file"
 
 
-def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _header(where: str, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Give shape, order, dtype and where the data starts."""
     version = head[6:8]
     wide = version in (b"\x02\x00", b"\x03\x00")
     if version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
-        raise InputError(f"{path}: .npy version {list(version)} is not known")
+        raise InputError(f"{where}: .npy version {list(version)} is not known")
     stream = io.BytesIO(head[8:] + rest)
     try:
         read = np.lib.format.read_array_header_2_0 if wide else np.lib.format.read_array_header_1_0
@@ -88,13 +100,13 @@ def _header(path: Path, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool
         tokenize.TokenError,
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: damaged .npy header: {reason}") from None
+        raise InputError(f"{where}: damaged .npy header: {reason}") from None
     if dtype.hasobject:
-        raise InputError(f"{path}: holds Python objects, neither real numbers nor text; nothing is ever unpickled")
+        raise InputError(f"{where}: holds Python objects, neither real numbers nor text; nothing is ever unpickled")
     if dtype.kind not in "fiubUS" or not dtype.itemsize:
-        raise InputError(f"{path}: holds {dtype}, neither real numbers nor text")
+        raise InputError(f"{where}: holds {dtype}, neither real numbers nor text")
     if len(shape) > MAX_RANK or any(type(size) is not int or size < 0 for size in shape):
-        raise InputError(f"{path}: damaged .npy header: shape {shape}")
+        raise InputError(f"{where}: damaged .npy header: shape {shape}")
     return shape, bool(fortran), dtype, 8 + stream.tell()
 
 

@@ -98,3 +98,16 @@ def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
             yield lambda done: progress.update(task, completed=done)
         finally:
             _bar = None
+
+
+@contextmanager
+def show_status(first: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done, and give what changes that; nothing is shown anywhere else."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(first) as status:
+        yield lambda text: status.update(escape(text))

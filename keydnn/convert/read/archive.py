@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,12 +19,10 @@ from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.v3 import attach_v3
 from keydnn.errors import KerasFileError, KerasInteropError
+from keydnn.zipped import ZipMembers, guard_zip
 
 WEIGHTS = "model.weights.h5"
-MAX_MEMBERS = 10_000
 MAX_ASSET = 256 << 20  # bytes; a vocabulary of a million words has some ten million
-MAX_RATIO, RATIO_FROM = 100, 64 << 20  # weights do not compress a hundredfold; small members may hold zeros
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 class Members(Protocol):
@@ -52,10 +49,10 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
     KerasFileError
         A damaged or hostile archive: duplicate or overlapping members, other compression, wrong sizes or checksums.
     """
-    with _guard(path.name):
+    with guard_zip(path.name, KerasFileError):
         archive = zipfile.ZipFile(path)
     with archive:
-        members = ZipMembers(archive, path.name)
+        members = ZipMembers(archive, path.name, KerasFileError)
         if not members.has("config.json"):
             raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
         architecture = given or _architecture(members)
@@ -63,15 +60,6 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
         weights = io.BytesIO(members.read(WEIGHTS, MAX_WEIGHTS))
         with open_h5(weights, f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
             yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
-
-
-@contextmanager
-def _guard(source: str) -> Iterator[None]:
-    """Turn whatever zipfile raises on a damaged archive into one typed error."""
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
-        raise KerasFileError(f"{source}: damaged zip archive: {error}") from None
 
 
 def _asset(members: Members, name: str) -> Asset | None:
@@ -139,49 +127,4 @@ class FolderMembers:
             raise KerasFileError(f"{self.source}: {name} cannot be read: {error.strerror}") from None
         if len(content) > most:
             raise KerasFileError(f"{self.source}: {name} has more than {most:,} bytes")
-        return content
-
-
-class ZipMembers:
-    """The members of a zip archive, once they are checked."""
-
-    def __init__(self, archive: zipfile.ZipFile, source: str) -> None:
-        self.source, self._archive = source, archive
-        infos = archive.infolist()
-        if len(infos) > MAX_MEMBERS:
-            raise KerasFileError(f"{source}: {len(infos)} members in the archive, more than {MAX_MEMBERS}")
-        self._members = {info.filename: info for info in infos}
-        if len(self._members) != len(infos):
-            raise KerasFileError(f"{source}: two members of the archive have the same name")
-        end = 0
-        for info in sorted(infos, key=lambda info: info.header_offset):
-            if info.compress_type not in METHODS or info.flag_bits & 0x1:
-                raise KerasFileError(
-                    f"{source}: {info.filename!r} is encrypted or compressed in a way that Keras never writes"
-                )
-            if info.header_offset < end:
-                raise KerasFileError(f"{source}: members of the archive overlap")
-            end = info.header_offset + 30 + info.compress_size
-
-    def names(self) -> Collection[str]:
-        """Give the names of all members."""
-        return self._members.keys()
-
-    def has(self, name: str) -> bool:
-        """Tell whether there is a member of a name."""
-        return name in self._members
-
-    def read(self, name: str, most: int) -> bytes:
-        """Read one member, whose size is bounded both by what it declares and by what comes out."""
-        info = self._members[name]
-        if info.file_size > most:
-            raise KerasFileError(f"{self.source}: {name} declares {info.file_size:,} bytes, more than {most:,}")
-        if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
-            raise KerasFileError(
-                f"{self.source}: {name} declares {info.file_size:,} bytes, but holds {info.compress_size:,}"
-            )
-        with _guard(self.source), self._archive.open(info) as member:
-            content = member.read(info.file_size + 1)
-        if len(content) != info.file_size:
-            raise KerasFileError(f"{self.source}: {name} has not the size that it declares")
         return content
