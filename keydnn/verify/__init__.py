@@ -3,4 +3,7 @@
 ::
 
     rows.py        what a comparison says about each layer
+    recorder/      a program that runs where Keras is, and records what every layer gives
+    record.py      starts it
+    recording.py   reads what it wrote
 """

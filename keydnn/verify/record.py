@@ -72,23 +72,24 @@ def record(
         raise RecordingError(f"--python {python}: cannot be run: {reason}; give a Python that has Keras") from None
     said: dict[str, str] = {}
     last = ""
-    try:
-        for line in process.stdout or ():
-            if not line.startswith(MARK):
-                last = line.strip() or last
-                continue
-            kind, _, text = line.removeprefix(MARK).strip().partition(" ")
-            said[kind] = f"{said[kind]}; {text}" if kind == "note" and kind in said else text
-            if kind == "progress" and progress is not None:
-                progress(text)
-        status = process.wait()
-    except KeyboardInterrupt:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)  # it is interrupted too, and takes its temporary file away
-        raise
-    finally:
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            for line in process.stdout or ():
+                if not line.startswith(MARK):
+                    last = line.strip() or last
+                    continue
+                kind, _, text = line.removeprefix(MARK).strip().partition(" ")
+                said[kind] = f"{said[kind]}; {text}" if kind == "note" and kind in said else text
+                if kind == "progress" and progress is not None:
+                    progress(text)
+        except KeyboardInterrupt:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)  # it is interrupted too, and takes its temporary file away
+            raise
+        except BaseException:
+            process.kill()
+            raise
+    status = process.returncode
     if status or "done" not in said:
         raise RecordingError(said.get("error") or f"{words[0]} ended with status {status}: {clip(last, 300)}")
     return said["done"] + (f" ({said['note']})" if "note" in said else "")

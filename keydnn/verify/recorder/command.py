@@ -48,7 +48,7 @@ def record_file(src: str, out: str, inputs: list[str], examples: int, seed: int,
     layers = len({entry["layer"] for entry in meta["activations"]})
     return (
         f"{len(meta['activations'])} outputs of {layers} layers, {len(arrays[0])} examples, by {library.name} on "
-        f"{library.title}, {writer.bytes / 1e6:.1f} MB"
+        f"{library.title}, {writer.bytes / 1e6:.2f} MB"
     )
 
 

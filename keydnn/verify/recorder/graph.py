@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Dict, List, Tuple
 
 MODELS = ("Functional", "Sequential", "Model")
-# By the id of a layer: it, and the places of its calls among all its calls, in the order in which they run.
-Children = Dict[int, Tuple[Any, List[int]]]
+# By the id of a layer: it, its name, and the places of its calls among all its calls, in the order in which they run.
+Children = Dict[int, Tuple[Any, str, List[int]]]
 
 
 def is_model(layer: Any) -> bool:
@@ -43,31 +43,40 @@ def given_by(node: Any) -> list[str]:
 def children_of(layer: Any) -> Children:
     """Give the layers inside of one that have outputs of their own, and which calls of theirs run when."""
     if type(layer).__name__ == "Bidirectional":
-        return {id(part): (part, [0]) for part in (layer.forward_layer, layer.backward_layer)}
+        return _ways_of(layer)
     if not is_model(layer):
         return {}
     nodes = nodes_of(layer)
     if not nodes:
-        return {id(part): (part, [0]) for part in layer.layers}
+        return {id(part): (part, part.name, [0]) for part in layer.layers}
     own = {id(node) for node in nodes}
     found: Children = {}
     for node in nodes:
         operation = operation_of(node)
         inbound = getattr(operation, "_inbound_nodes", None) or [node]
         places = [id(one) for one in inbound if id(one) in own]
-        found.setdefault(id(operation), (operation, []))[1].append(places.index(id(node)))
+        found.setdefault(id(operation), (operation, operation.name, []))[2].append(places.index(id(node)))
     return found
+
+
+def _ways_of(layer: Any) -> Children:
+    """Give both directions of a Bidirectional, named as in files: Keras 2 renames them when it runs."""
+    config = layer.get_config()
+    forward = str(config["layer"]["config"]["name"])
+    second = config.get("backward_layer")
+    backward = str(second["config"]["name"]) if second else f"backward_{forward}"
+    both = (layer.forward_layer, forward), (layer.backward_layer, backward)
+    return {id(part): (part, name, [0]) for part, name in both}
 
 
 def layers_in(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Give every layer with weights by its path, those inside of wrappers too."""
-    inside = [part for part, _ in children_of(layer).values()]
-    if not inside and hasattr(layer, "layer"):
-        inside = [layer.layer]
+    inside = [(part, name) for part, name, _ in children_of(layer).values()]
     if not inside:
-        inside = list(getattr(getattr(layer, "cell", None), "cells", None) or ())
-    for part in inside:
-        name = f"{path}/{part.name}" if path else part.name
+        cells = getattr(getattr(layer, "cell", None), "cells", None) or ()
+        inside = [(part, part.name) for part in ([layer.layer] if hasattr(layer, "layer") else cells)]
+    for part, name in inside:
+        name = f"{path}/{name}" if path else name
         if getattr(part, "weights", None):
             yield name, part
             yield from layers_in(part, name)

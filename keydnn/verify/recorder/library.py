@@ -39,9 +39,12 @@ class Library:
             return self.engine.constant(array)
         return self.module.ops.convert_to_tensor(array)
 
-    def tensor_of(self, weight: Any) -> Any:
-        """Give a weight as a tensor."""
-        return (self.module.ops if self.is_keras3 else self.engine).convert_to_tensor(weight)
+    def numbers(self, weight: Any) -> Any:
+        """Give the numbers of a weight as an array of float32; None if it holds none with fractions."""
+        if not hasattr(weight, "shape"):
+            return None  # tf-keras counts a vocabulary among the weights
+        array = np.asarray(self.module.ops.convert_to_numpy(weight) if self.is_keras3 else weight.numpy())
+        return array.astype(np.float32) if "float" in array.dtype.name else None
 
     def array(self, value: Any) -> Any:
         """Give a tensor as an array and the name of its type; None if it is none, or holds no numbers yet."""

@@ -52,7 +52,7 @@ class Watch:
         self._children[id(layer)] = children = children_of(layer)
         self._before.append((layer, vars(layer).get("call")))
         vars(layer)["call"] = self._wrapper(layer, layer.call)
-        for child, _ in children.values():
+        for child, _, _ in children.values():
             self._wrap(child)
 
     def _wrapper(self, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,10 +73,10 @@ class Watch:
         if not self._frames:
             return Frame("", 0, self._children[id(layer)])
         outer = self._frames[-1]
-        _, places = outer.children.get(id(layer), (None, ()))
+        _, name, places = outer.children.get(id(layer), (None, "", []))
         count = outer.counts.get(id(layer), 0)
         outer.counts[id(layer)] = count + 1
         if count >= len(places):
             return None
-        path = f"{outer.path}/{layer.name}" if outer.path else layer.name
+        path = f"{outer.path}/{name}" if outer.path else name
         return Frame(path, outer.call * len(places) + places[count], self._children[id(layer)])

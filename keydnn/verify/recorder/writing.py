@@ -110,11 +110,6 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
 
 def weights_digest(library: Library, layer: Any) -> str | None:
     """Give the SHA-256 of a layer's numbers, sorted by their bits: the same in every layout; None without numbers."""
-    arrays = []
-    for weight in layer.weights:
-        if not hasattr(weight, "shape"):
-            continue  # tf-keras counts a vocabulary among the weights
-        found = library.array(library.tensor_of(weight))
-        if found is not None and found[0].dtype.kind == "f":
-            arrays.append(found[0].astype("<f4").ravel().view("<u4"))
+    found = [numbers for numbers in map(library.numbers, layer.weights) if numbers is not None]
+    arrays = [numbers.astype("<f4").ravel().view("<u4") for numbers in found]
     return hashlib.sha256(np.sort(np.concatenate(arrays)).tobytes()).hexdigest() if arrays else None
