@@ -42,7 +42,7 @@ def given_by(node: Any) -> list[str]:
 
 def children_of(layer: Any) -> Children:
     """Give the layers inside of one that have outputs of their own, and which calls of theirs run when."""
-    if type(layer).__name__ == "Bidirectional":
+    if hasattr(layer, "forward_layer") and hasattr(layer, "backward_layer"):
         return _ways_of(layer)
     if not is_model(layer):
         return {}

@@ -10,6 +10,7 @@ import numpy as np
 from .graph import given_by, is_model, nodes_of, operation_of, read_by
 from .lines import Problem, first_line
 
+COUNTS = ("input_dim", "num_tokens", "num_classes")  # where layers that take ids say how many there are
 FREE_SIZE = 32  # for sizes that the model leaves free, as `keydnn profile` has it
 
 
@@ -23,9 +24,9 @@ def make_input(model: Any, place: int, examples: int, seed: int) -> Any:
     if tensor.shape[0] is None:
         sizes[0] = examples
     random = np.random.default_rng([seed, place])
-    values = list(values_for(model, place))
-    if values:
-        return np.array(min(values, key=len))[random.integers(0, min(map(len, values)), sizes)].astype(as_numpy(dtype))
+    values = min(filter(None, values_for(model, place)), key=len, default=None)
+    if values is not None:
+        return np.array(values)[random.integers(0, len(values), sizes)].astype(as_numpy(dtype))
     if dtype == "bool":
         return random.random(sizes) < 0.5
     if "int" in dtype:
@@ -75,13 +76,10 @@ def values_for(model: Any, place: int) -> Iterator[list[Any]]:
 def _taken(layer: Any) -> Iterator[list[Any]]:
     while hasattr(layer, "layer"):  # TimeDistributed
         layer = layer.layer
-    kind = type(layer).__name__
-    if kind in ("Embedding", "ReversibleEmbedding"):
-        yield list(range(int(layer.input_dim)))
-    elif kind in ("CategoryEncoding", "OneHot"):
-        count = getattr(layer, "num_tokens", None) or getattr(layer, "num_classes", None)
-        yield list(range(int(count))) if count else [0, 1]
-    elif kind == "IntegerLookup":
+    for count in (getattr(layer, key, None) for key in COUNTS):
+        if isinstance(count, int):
+            yield list(range(count))
+    if hasattr(layer, "get_vocabulary"):
         tokens = [str(token) for token in layer.get_vocabulary()]
         yield [int(token) for token in tokens if token.lstrip("-").isdigit()]
 
