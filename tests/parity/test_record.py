@@ -21,8 +21,8 @@ from keydnn.verify.recorder.library import Library
 from keydnn.verify.recorder.writing import FORMAT, Writer
 from keydnn.verify.recorder.writing import record as run_and_record
 from keydnn.verify.recording import read_recording
-from tests import naive, oracle
 from tests.parity.kerases import FOLDER, KERASES, answer, filled, in_order, quiet
+from tests.within import assert_within, outputs_of
 
 pytestmark = pytest.mark.parity
 NAMES = {"keras3": "keras", "keras2": "tf_keras"}
@@ -232,14 +232,14 @@ def test_every_recorded_output_is_where_its_landmark_is(name, which, source):
     common = sorted(marks.keys() & seen.keys())
     assert common
     outputs = [Output(str(place), marks[key].value) for place, key in enumerate(common)]
-    found = oracle.evaluate(Graph(graph.inputs, graph.nodes, outputs), list(recording.inputs.values()))
+    found = outputs_of(Graph(graph.inputs, graph.nodes, outputs), list(recording.inputs.values()))
     for key, bounded in zip(common, found, strict=True):
         order = marks[key].order or range(bounded.value.ndim)
         wanted, error = (np.transpose(array, order) for array in (bounded.value, bounded.error))
         if seen[key].dtype == "float16":
             error = error + 0.01 * np.abs(wanted).max()  # rounded to 11 bits, sums too
         assert seen[key].array.shape == wanted.shape, key
-        naive.assert_within(seen[key].array, wanted, error)
+        assert_within(seen[key].array, wanted, error)
 
 
 def model_inputs(graph):
