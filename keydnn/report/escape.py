@@ -40,7 +40,8 @@ def markdown(text: object, most: int = MOST) -> str:
 
 def fitted(text: str, most: int) -> str:
     """Give a name cut to a number of characters: of a path the end, else begin and end."""
-    shown = visible(text, 4 * MOST)
+    kept = text if len(text) <= 2 * MOST else f"{text[:MOST]}…{text[len(text) - MOST :]}"
+    shown = "".join(map(_shown, kept))
     if len(shown) <= most:
         return shown
     tail = shown.rpartition("/")[2]

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from keydnn.modules.base import shape_text
-from keydnn.report.data import LayerEntry, ModuleEntry, Report
+from keydnn.report.data import LayerEntry, ModuleEntry, Report, StoredEntry
 from keydnn.report.drawing import LEGEND, graph_svgs
 from keydnn.report.escape import html, name
 from keydnn.report.figures import (
@@ -114,21 +114,26 @@ def _layers(report: Report) -> Iterable[str]:
         '<span id="found" role="status"></span><button id="unfold" type="button">Unfold all</button></div>'
     )
     row = "".join(f'<th scope="col"{_class(kind)}>{title}</th>' for title, kind in heads)
-    yield f'<table class="wide" id="layers"><thead><tr>{row}</tr></thead><tbody>'
+    yield f'<table class="wide" id="layers"><thead><tr>{row}</tr></thead>'
     for number, layer in enumerate(report.layers):
         cells = [
-            f'<td class="num">{number + 1}</td>',
-            f'<td>{name(layer.name)}<span class="class">{html(layer.class_name)}</span></td>',
+            f'<td class="num place">{number + 1}</td>',
+            f'<td class="layer">{name(layer.name)}<span class="class">{html(layer.class_name)}</span></td>',
             f"<td>{_became(layer)}</td>",
-            f'<td data-is="gives">{_shape(layer)}</td>',
+            f'<td class="shape" data-is="gives">{_shape(layer)}</td>',
             f'<td class="num" data-is="parameters">{f"{layer.parameters:,}" if layer.parameters else ""}</td>',
         ]
         if report.verification:
             cells += _errors(checks.get(layer.name, ()))
         if report.latency:
             cells.append(_time(times.get(layer.name)))
-        yield f'<tr id="layer-{number}">{"".join(cells)}</tr>'
-    yield "</tbody></table></section>"
+        more = (
+            f'<tr class="more"><td></td><td colspan="{len(heads) - 1}">{_more(layer)}</td></tr>'
+            if layer.modules
+            else ""
+        )
+        yield f'<tbody id="layer-{number}"><tr>{"".join(cells)}</tr>{more}</tbody>'
+    yield "</table></section>"
 
 
 def _class(kind: str) -> str:
@@ -163,13 +168,13 @@ def _became(layer: LayerEntry) -> str:
     if not layer.modules:
         word = "input of the model" if layer.output_shape is not None else "left out"
         return f'<span class="soft">{"; ".join(html(what) for what in layer.rewrites) or word}</span>'
-    lines = "".join(f"<code>{html(module.module, 400)}</code>" for module in layer.modules)
-    return f"{lines}<details><summary>{_summary(layer)}</summary>{_details(layer)}</details>"
+    return "".join(f"<code>{html(module.module, 400)}</code>" for module in layer.modules)
 
 
-def _summary(layer: LayerEntry) -> str:
+def _more(layer: LayerEntry) -> str:
     tensors = len(tensors_of(layer))
-    return f"options, {tensors} weight{'s' * (tensors != 1)}" if tensors else "options"
+    summary = f"options, {tensors} weight{'s' * (tensors != 1)}" if tensors else "options"
+    return f"<details><summary>{summary}</summary>{_details(layer)}</details>"
 
 
 def _details(layer: LayerEntry) -> str:
@@ -182,30 +187,34 @@ def _details(layer: LayerEntry) -> str:
     used: set[str] = set()
     for tensor in tensors_of(layer):
         used.update(tensor.made.sources)
-        sources = "<br>".join(
-            f"{name(source)} <code>{html(stored[source].shape)}</code> {html(stored[source].dtype)}"
-            for source in tensor.made.sources
-        )
         rows.append(
-            f"<tr><td>{sources}</td><td>{html(made_text(tensor))}</td>"
-            f"<td>{name(tensor.name)} <code>{html(tensor.shape)}</code></td></tr>"
+            f"{_stored([stored[source] for source in tensor.made.sources])}<td>{html(made_text(tensor))}</td>"
+            f'<td>{name(tensor.name)}</td><td class="shape"><code>{html(tensor.shape)}</code></td></tr>'
         )
     rows += [
-        f"<tr><td>{name(key)} <code>{html(weight.shape)}</code> {html(weight.dtype)}</td>"
-        "<td>plays no part at inference</td><td></td></tr>"
+        f"{_stored([weight])}<td>plays no part at inference</td><td></td><td></td></tr>"
         for key, weight in stored.items()
         if key not in used
     ]
     if rows:
-        head = '<tr><th scope="col">in the file</th><th scope="col">how</th><th scope="col">in the module</th></tr>'
-        parts.append(f'<table class="small"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>')
+        titles = ("in the file", "type", "shape", "how", "in the module", "shape")
+        head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+        parts.append(f'<table class="small"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
     return "".join(parts)
+
+
+def _stored(weights: Sequence[StoredEntry]) -> str:
+    """Begin the row of a weight with what the file has."""
+    names = "<br>".join(name(weight.name) for weight in weights)
+    types = "<br>".join(html(weight.dtype) for weight in weights)
+    shapes = "".join(f"<code>{html(weight.shape)}</code>" for weight in weights)
+    return f'<tr><td>{names}</td><td>{types}</td><td class="shape">{shapes}</td>'
 
 
 def _options(module: ModuleEntry) -> str:
     shares = f", shared with {name(module.shares)}" if module.shares else ""
     options = ", ".join(f"{key}={value!r}" for key, value in module.options.items())
-    return f"<p>{name(module.name)}{shares}<code>{html(module.type)}({html(options, 600)})</code></p>"
+    return f'<p class="options">{name(module.name)}{shares}: <code>{html(module.type)}({html(options, 600)})</code></p>'
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -220,14 +229,14 @@ def _changes(report: Report) -> Iterable[str]:
     if not report.rewrites:
         yield "<p>Nothing was rewritten.</p></section>"
         return
-    yield '<table><thead><tr><th scope="col">what</th><th scope="col" class="num">layers</th>'
+    yield '<table class="wide"><thead><tr><th scope="col">what</th><th scope="col" class="num">layers</th>'
     yield '<th scope="col">which</th></tr></thead><tbody>'
     for what, layers in grouped_rewrites(report).items():
         names = ", ".join(name(layer) for layer in layers)
         if len(layers) > MOST_NAMED:
             shown = ", ".join(name(layer) for layer in layers[:3])
             names = f"<details><summary>{shown} and {len(layers) - 3} more</summary>{names}</details>"
-        yield f'<tr><td>{html(what, 300)}</td><td class="num">{len(layers)}</td><td>{names}</td></tr>'
+        yield f'<tr><td>{html(what, 300)}</td><td class="num" data-is="layers">{len(layers)}</td><td>{names}</td></tr>'
     yield "</tbody></table></section>"
 
 

@@ -47,7 +47,7 @@ def error_plot(rows: Sequence[LayerRow]) -> str:
             else f'<path class="bad" d="M{x - 5:.1f} {height - 5:.1f}l10 10m0 -10l-10 10">'
         )
         parts.append(f"{shape}<title>{escape(title)}</title></{'circle' if row.agrees else 'path'}>")
-    return "".join([*parts, *_places(len(rows), "layer"), "</svg>"])
+    return "".join([*parts, *_places(len(rows), "layers compared, in order"), "</svg>"])
 
 
 def latency_plot(timings: Sequence[Timing]) -> str:
@@ -69,7 +69,7 @@ def latency_plot(timings: Sequence[Timing]) -> str:
             f'<rect class="bar" x="{x:.1f}" y="{HEIGHT - BOTTOM - height:.1f}" width="{bar:.1f}" '
             f'height="{height:.1f}"><title>{escape(title)}</title></rect>'
         )
-    return "".join([*parts, *_places(len(timings), "operation"), "</svg>"])
+    return "".join([*parts, *_places(len(timings), "operations, in order"), "</svg>"])
 
 
 def _begin(title: str, axis: str) -> str:
@@ -97,7 +97,7 @@ def _places(count: int, what: str) -> Iterable[str]:
     step = _nice(count / 10) if count > 10 else 1
     for place in range(0, count, max(1, round(step))):
         yield f'<text class="place" x="{_x(place, count):.1f}" y="{HEIGHT - BOTTOM + 15:g}">{place + 1}</text>'
-    yield f'<text class="mark" x="{WIDTH - RIGHT:g}" y="{HEIGHT - 2:g}">{what} number</text>'
+    yield f'<text class="mark" x="{WIDTH - RIGHT:g}" y="{HEIGHT - 2:g}">{what}</text>'
 
 
 def _nice(value: float) -> float:

@@ -31,7 +31,13 @@ box-shadow:inset 0 -1px var(--line);z-index:1}
 .num{text-align:right;white-space:nowrap}
 table.small{font-size:13px;margin:8px 0;width:auto}
 table.small th,table.small td{padding:2px 8px;position:static;background:none}
-tr:target td{background:var(--card)}
+tbody:target td{background:var(--card)}
+#layers tr:has(+.more) td{border-bottom:0;padding-bottom:0}
+.more td{padding-top:0}
+td.layer{min-width:12em}
+td.shape,td.shape code{white-space:nowrap}
+p.options{max-width:none}
+p.options code{display:inline}
 td .class{color:var(--soft);font-size:13px;display:block}
 td code{display:block}
 details{margin:2px 0}
@@ -39,7 +45,8 @@ summary{cursor:pointer;color:var(--link);font-size:13px;width:max-content;max-wi
 .hash{font-size:12px}
 .tools{display:flex;flex-wrap:wrap;gap:10px;align-items:center;margin:8px 0}
 .tools label{display:flex;flex-wrap:wrap;gap:8px;align-items:center}
-.tools input{font:inherit;padding:4px 8px;min-width:min(320px,100%);border:1px solid var(--line);border-radius:5px;
+.tools input{font:inherit;padding:4px 8px;width:260px;max-width:60vw;
+border:1px solid var(--line);border-radius:5px;
 background:var(--bg);color:inherit}
 .tools button{font:inherit;padding:4px 10px;border:1px solid var(--line);border-radius:5px;background:var(--card);
 color:inherit}
@@ -55,7 +62,7 @@ svg .class{fill:var(--soft);text-anchor:end;font-size:10px}
 svg .shape{fill:var(--soft);text-anchor:end;font:10px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",
 monospace}
 svg .label{fill:var(--link);text-anchor:middle}
-svg .off .name{fill:var(--bad);font-weight:700}
+svg .off .name{fill:var(--bad)}
 svg .line{fill:none;stroke:var(--edge);stroke-width:1.3}
 svg .head{fill:var(--edge)}
 .plotbox{overflow-x:auto}
@@ -73,23 +80,29 @@ color:var(--soft)}
 .conv{fill:var(--conv)}.dense{fill:var(--dense)}.norm{fill:var(--norm)}.act{fill:var(--act)}.pool{fill:var(--pool)}
 .merge{fill:var(--merge)}.rnn{fill:var(--rnn)}.attn{fill:var(--attn)}.other{fill:var(--other)}.end{fill:var(--end)}
 footer{margin-top:48px;color:var(--soft);font-size:13px}
-@media (max-width:760px){body{padding:16px 14px 48px}h1{font-size:23px}
-table.wide,table.wide tbody,table.wide tr,table.wide td{display:block;width:auto}
-table.wide thead{position:absolute;left:-9999px}
-table.wide tbody tr{padding:7px 0;border-bottom:1px solid var(--line)}
-table.wide tbody tr>td{border:0;padding:1px 0;text-align:left;white-space:normal}
-table.wide td:empty{display:none}
-table.wide td[data-is]::before{content:attr(data-is) " ";color:var(--soft);font:13px system-ui,sans-serif}
-table.wide td[data-is] code{display:inline}
-table.small{display:block;overflow-x:auto}}
+@media screen and (max-width:760px){body{padding:16px 14px 48px}h1{font-size:23px}
+table.wide,.wide>caption,.wide>tbody,.wide>tbody>tr,.wide>tbody>tr>td{display:block;width:auto}
+.wide>thead{position:absolute;left:-9999px}
+.wide>tbody{padding:7px 0;border-bottom:1px solid var(--line)}
+table.wide:not(#layers) tr{padding:4px 0}
+.wide>tbody>tr>td{border:0;padding:1px 0;text-align:left;white-space:normal}
+.wide>tbody>tr>td:empty{display:none}
+.wide>tbody>tr>td.place{float:left;margin-right:10px}
+td[data-is]::before{content:attr(data-is) " ";color:var(--soft);font:13px system-ui,sans-serif}
+td[data-is] code{display:inline}
+table.small{display:block;overflow-x:auto;overflow-wrap:normal}}
 @media print{:root{--bg:#fff;--ink:#000;--soft:#444;--card:#f6f6f6;--line:#bbb;--link:#000}
-body{max-width:none;padding:0;font-size:11px}.tools,nav{display:none}h2{break-after:avoid}tr,figure{break-inside:avoid}
-thead th{position:static}svg.plot{min-width:0}}
+body{max-width:none;padding:0;font-size:11px}.tools,nav{display:none}h2{break-after:avoid}
+tr,tbody[id],figure{break-inside:avoid}
+thead th{position:static}svg.plot{min-width:0}
+.columns{zoom:.62}body{font-size:10px}h1{font-size:20px}h2{font-size:14px;margin-top:20px}
+summary,td .class,thead th,p{font-size:10px}.more details:not([open]){display:none}th,td{padding:2px 6px}
+td.layer{min-width:9em}}
 """
 
 SCRIPT = """
 for(const tools of document.querySelectorAll(".tools"))tools.hidden=false;
-const rows=[...document.querySelectorAll("#layers tbody>tr[id]")],find=document.getElementById("find"),
+const rows=[...document.querySelectorAll("#layers tbody")],find=document.getElementById("find"),
 said=document.getElementById("found"),unfold=document.getElementById("unfold");
 find.addEventListener("input",()=>{const word=find.value.toLowerCase();let count=0;
 for(const row of rows){const fits=row.textContent.toLowerCase().includes(word);row.hidden=!fits;count+=fits}

@@ -72,7 +72,7 @@ def test_a_page_says_what_became_of_a_layer(page):
     text = " ".join(" ".join(Page(page).text).split())
     for words in (
         "conv1 Conv2D Permute((0, 3, 1, 2)) Conv2d(1, 16, 3, padding=same, use_bias=False)",
-        "digits/conv1/kernel (3, 3, 1, 16) float32 transposed (3, 2, 0, 1) conv1.weight (16, 1, 3, 3)",
+        "digits/conv1/kernel float32 (3, 3, 1, 16) transposed (3, 2, 0, 1) conv1.weight (16, 1, 3, 3)",
         "computed with channels first",
         "4,610",
         "All 3 layers agree with the float64 reference.",
@@ -156,6 +156,7 @@ def test_unseen_characters_are_written_out_and_long_texts_cut(text, shown):
 def test_paths_keep_their_end_and_cells_their_bars():
     assert fitted("encoder/block/conv2d", 10) == "…/conv2d"
     assert len(fitted("a" * 50, 10)) == 10
+    assert fitted("a" * 10_000 + "z", 10) == "aaaaaa…aaz"
     assert markdown("a|b<c\\") == "a\\|b&lt;c\\\\"
 
 
