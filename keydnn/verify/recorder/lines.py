@@ -19,5 +19,6 @@ def first_line(error: BaseException) -> str:
     """Give the first line of an error's message that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     inner = [line for line in lines if line.startswith("Exception encountered:")]  # Keras says it after all else
-    text = f"{type(error).__name__}: {(inner or lines)[0]}" if lines else type(error).__name__
+    said = inner[:1] or lines[: 2 if lines and lines[0].startswith("Exception encountered when") else 1]
+    text = ": ".join([type(error).__name__, *said])
     return text if len(text) <= 300 else text[:297] + "..."

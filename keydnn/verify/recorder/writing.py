@@ -84,8 +84,10 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
         with Watch(model, keep), library.inference():
             result = model(packed, training=False)
     except Exception as error:
-        sizes = " x ".join(str(array.shape) for array in arrays)
-        raise Problem(f"{library.name} fails on inputs {sizes}: {first_line(error)}; --input gives others") from None
+        sizes = ", ".join(str(array.shape) for array in arrays)
+        free = any(None in tuple(tensor.shape)[1:] for tensor in model.inputs)
+        more = "; --input gives inputs of other sizes" if free else ""
+        raise Problem(f"{library.name} fails on inputs {sizes}: {first_line(error)}{more}") from None
     outputs = []
     names = names_of(result, model.outputs)
     for name, (_, value) in zip(names, flatten(result)):
