@@ -8,17 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from keydnn.errors import ParameterError, UsageError
-
-if TYPE_CHECKING:
-    from keydnn.graph import Graph
-    from keydnn.report.data import Latency
-
-PROFILED_RUNS = 20  # of which a report shows the median
 
 
 def convert(
@@ -48,6 +42,7 @@ def convert(
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
     from keydnn.model import Model, source_record
+    from keydnn.profile import latency_of
     from keydnn.report.data import file_digests, make_report
     from keydnn.report.write import WRITERS, write_report
 
@@ -56,7 +51,7 @@ def convert(
     if profile and report is None:
         raise UsageError("--profile goes with --report")
     _refuse_same(dst=dst, src=src, architecture=architecture)
-    _refuse_same(report=report, src=src, dst=dst, architecture=architecture)
+    _check_target(report=report, src=src, dst=dst, architecture=architecture)
     conversion = convert_file(
         src,
         Options(
@@ -67,33 +62,18 @@ def convert(
         keep_weights=report is not None,
     )
     graph = conversion.require_graph()
+    _prepare(None)
+    latency = latency_of(graph) if profile else None
     Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
     if report is not None:
         sidecar = dst.with_suffix(".safetensors") if weights == "sidecar" else None
         files = {"source": src, "architecture": architecture, "checkpoint": dst, "weights": sidecar}
-        latency = _measured(graph) if profile else None
         write_report(report, make_report(conversion, graph, files=file_digests(files), latency=latency))
     listed = f", listed in {report}" if report else ""
     print(
         f"{src} -> {dst}: {len(conversion.layers)} Keras layers became {len(graph.nodes)} modules "
         f"(rewrites: {len(conversion.rewrites)}{listed})"
     )
-
-
-def _measured(graph: Graph) -> Latency:
-    """Measure the latency of one random example."""
-    from keydnn.profile import measure_plan, random_inputs
-    from keydnn.report.data import Latency, Timing
-    from keydnn.threads import get_num_threads
-
-    _prepare(None)
-    found = measure_plan(graph, random_inputs(graph), PROFILED_RUNS)
-    timings = [
-        Timing(entry.row.layers, tuple(node.name for node in entry.row.nodes), entry.row.computed, entry.seconds,
-               entry.row.macs)
-        for entry in found.operations
-    ]  # fmt: skip
-    return Latency(found.seconds, 1, get_num_threads(), tuple(timings))
 
 
 def run(

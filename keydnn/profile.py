@@ -17,8 +17,10 @@ from keydnn.modules.base import Array
 from keydnn.modules.typed import AnyArray, as_dtype
 from keydnn.peak import Peak
 from keydnn.plan.stages import Stages
+from keydnn.report.latency import Latency, Timing
 from keydnn.report.plan import Row, plan_rows
 from keydnn.report.tables import Align, layer_of, short, table_text
+from keydnn.threads import get_num_threads
 
 MAX_RANK = 32  # what every NumPy allows
 BUSY = 1.3  # several threads do at least this many times what one does, unless others want the cores
@@ -204,6 +206,27 @@ def measure_plan(graph: Graph, arrays: Sequence[npt.ArrayLike], repeat: int = 20
     ends = [OperationLatency(row, float(medians[place])) for row, place in zip(copied, (0, -1), strict=True)]
     free = sum(len(row.nodes) for row in rows if row.place is None)
     return PlanLatency([ends[0], *entries, ends[1]], float(np.median(times[:, -1] - times[:, 0])), free)
+
+
+def latency_of(graph: Graph, repeat: int = 20) -> Latency:
+    """Measure one random example, for a report: the operations of ``predict``; the modules where all are lookups."""
+    arrays = random_inputs(graph)
+    if Stages(graph).program is None:
+        modules = measure(graph, arrays, repeat)
+        timings = [
+            Timing(layer_of(entry.node), (entry.node.name,), "the module's own", entry.seconds, entry.macs)
+            for entry in modules
+        ]
+        seconds = sum(entry.seconds for entry in modules)
+    else:
+        found = measure_plan(graph, arrays, repeat)
+        timings = [
+            Timing(row.layers, tuple(node.name for node in row.nodes), row.computed, entry.seconds, row.macs)
+            for entry in found.operations
+            for row in [entry.row]
+        ]
+        seconds = found.seconds
+    return Latency(seconds, len(arrays[0]), get_num_threads(), tuple(timings))
 
 
 def plan_latency_table(title: str, latency: PlanLatency, peak: Peak | None = None) -> str:

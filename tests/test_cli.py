@@ -194,6 +194,7 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["convert", "m.h5", "n.json", "--weights", "both"], "inline or sidecar", id="choice"),
         pytest.param(["convert", "m.h5", "n.json", "--channels-last", "keep"], "must be transpose", id="channels-last"),
         pytest.param(["convert", "m.h5", "n.json", "--report", "r.txt"], "in .html, .md or .json", id="report"),
+        pytest.param(["convert", "m.h5", "n.json", "--report", "no/r.md"], "there is no folder no", id="no-folder"),
         pytest.param(["convert", "m.h5", "n.json", "--profile"], "--profile goes with --report", id="profile-alone"),
         pytest.param(["convert", "m.h5", "./m.h5", "--nostrict"], "dst and src are both m.h5", id="over-the-source"),
         pytest.param(["convert", "m.h5", "n.json", "--report=n.json"], "report and dst are both", id="report-over-it"),

@@ -11,10 +11,12 @@ import pytest
 
 from keydnn.commandline import execute
 from keydnn.errors import ShapeError
+from keydnn.graph import Graph, Input, Node, Output
 from keydnn.model import Model
 from keydnn.modules import Add, Conv2d, Flatten, Linear, ReLU
+from keydnn.modules.lookup import ToFloat
 from keydnn.peak import Peak, measure_peak
-from keydnn.profile import OperationLatency, PlanLatency, measure_plan, plan_latency_table
+from keydnn.profile import OperationLatency, PlanLatency, latency_of, measure_plan, plan_latency_table
 from keydnn.report.bars import Bar, chosen, shown, time_text, write_bars
 from keydnn.report.plan import Row
 from tests.plan.graphs import Maker, arrays_for
@@ -180,3 +182,12 @@ def test_without_matplotlib_one_line_says_how_to_get_it(folder, monkeypatch, cap
     assert execute(["profile", "m.json", "--plot=p.png"]) == 2
     assert capsys.readouterr().err == 'keydnn: --plot needs matplotlib: pip install "keydnn[plot]"\n'
     assert not Path("p.png").exists()
+
+
+def test_reports_get_operations_with_their_nodes_or_lookups_one_by_one():
+    found = latency_of(graph(), repeat=3)
+    assert {"conv", "relu", "dense"} <= {node for timing in found.operations for node in timing.nodes}
+    assert (found.batch, found.seconds > 0) == (1, True)
+    given = Input("ids", (None, 3), "int64")
+    lookup = Graph([given], [Node("float", ToFloat(), ("ids",))], [Output("y", "float")])
+    assert [timing.nodes for timing in latency_of(lookup, repeat=2).operations] == [("float",)]

@@ -17,6 +17,7 @@ from keydnn.convert import Conversion, FoundLayer
 from keydnn.errors import InputError
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array, Shape
+from keydnn.report.latency import Latency
 from keydnn.report.owners import Owners, keras_shapes, owners_of
 from keydnn.report.tables import parameter_count, short
 from keydnn.report.weights import Made, trace
@@ -37,27 +38,6 @@ class Verification:
     def agrees(self) -> bool:
         """Whether all rows agree."""
         return all(row.agrees for row in self.rows)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One operation of ``predict``: layers and nodes that are computed together, the algorithm, the median time."""
-
-    layers: str
-    nodes: tuple[str, ...]
-    computed: str
-    seconds: float
-    macs: int
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Times of whole runs and of their operations, in order."""
-
-    seconds: float
-    batch: int
-    threads: int
-    operations: tuple[Timing, ...]
 
 
 @dataclass(frozen=True)

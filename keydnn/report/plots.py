@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from keydnn.report.data import Timing
 from keydnn.report.escape import visible
+from keydnn.report.latency import Timing
 from keydnn.verify.rows import LayerRow
 
 WIDTH, HEIGHT = 960.0, 260.0

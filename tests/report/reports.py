@@ -6,7 +6,8 @@ from pathlib import Path
 
 import keydnn
 from keydnn.convert import Options, convert
-from keydnn.report.data import Latency, Timing, Verification, make_report
+from keydnn.report.data import Verification, make_report
+from keydnn.report.latency import Latency, Timing
 from keydnn.verify.rows import LayerRow
 from tests.convert import files
 
