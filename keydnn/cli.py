@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from keydnn.errors import ParameterError, UsageError
+from keydnn.arguments import (
+    check_target,
+    file_part,
+    numbered,
+    open_model,
+    prepare,
+    print_top,
+    refuse_same,
+    starts_like_json,
+    write_json,
+)
+from keydnn.errors import UsageError
 
 
 def convert(
@@ -50,8 +60,8 @@ def convert(
         raise UsageError(f"--report {report}: give a name that ends in .html, .md or .json")
     if profile and report is None:
         raise UsageError("--profile goes with --report")
-    _refuse_same(dst=dst, src=src, architecture=architecture)
-    _check_target(report=report, src=src, dst=dst, architecture=architecture)
+    refuse_same(dst=dst, src=src, architecture=architecture)
+    check_target(report=report, src=src, dst=dst, architecture=architecture)
     conversion = convert_file(
         src,
         Options(
@@ -62,7 +72,7 @@ def convert(
         keep_weights=report is not None,
     )
     graph = conversion.require_graph()
-    _prepare(None)
+    prepare(None)
     latency = latency_of(graph) if profile else None
     Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
     if report is not None:
@@ -102,8 +112,8 @@ def run(
         raise UsageError("run needs the checkpoint and at least one input: keydnn run model.json input.npy")
     if top < 0 or batch_size < 1:
         raise UsageError("--top must be >= 0 and --batch-size >= 1")
-    _prepare(threads)
-    _refuse_same(output=output, model=model, **_numbered(inputs))
+    prepare(threads)
+    refuse_same(output=output, model=model, **numbered(inputs))
     loaded = load(model)
     loaded.graph.check_count(len(inputs))
     arrays = [read_npy(path) for path in inputs]
@@ -117,14 +127,12 @@ def run(
         print(f"{end.name}: {array.dtype} {array.shape}")
         if output is not None:
             path = (
-                output
-                if len(results) == 1
-                else output.with_name(f"{output.stem}.{files.new(_file_part(end.name))}.npy")
+                output if len(results) == 1 else output.with_name(f"{output.stem}.{files.new(file_part(end.name))}.npy")
             )
             write_npy(path, array)
             print(f"written to {path}")
         if top:
-            _print_top(array, top)
+            print_top(array, top)
         elif output is None:
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
@@ -162,8 +170,8 @@ def evaluate(
 
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
-    _check_target(json=json, model=model, labels=labels, source_predictions=source_predictions, **_numbered(inputs))
-    _prepare(threads)
+    check_target(json=json, model=model, labels=labels, source_predictions=source_predictions, **numbered(inputs))
+    prepare(threads)
     loaded = load(model)
     arrays = [read_npy(path, mapped=True) for path in inputs]
     truth = read_npy(labels, mapped=True)
@@ -177,68 +185,7 @@ def evaluate(
     seconds = time.perf_counter() - start
     print(f"{loaded.name}: {found.examples:,} examples in {seconds:.3f} s, threads {get_num_threads()}\n")
     print(evaluation_text(found))
-    _write_json(json, {"model": str(model), "name": loaded.name, **evaluation_data(found)})
-
-
-def _numbered(paths: Sequence[Path]) -> dict[str, Path]:
-    return {f"input {place}": path for place, path in enumerate(paths)}
-
-
-def _check_target(**paths: Path | None) -> None:
-    """Refuse, before any work, to write a file over one that is read, or where there is no folder."""
-    _refuse_same(**paths)
-    name, written = next(iter(paths.items()))
-    if written is not None and not written.parent.is_dir():
-        raise UsageError(f"--{name} {written}: there is no folder {written.parent}")
-
-
-def _write_json(path: Path | None, data: dict[str, Any]) -> None:
-    from keydnn.atomic import replace_file
-    from keydnn.errors import InputError
-    from keydnn.report.plain import json_text
-
-    if path is not None:
-        replace_file(path, [json_text(data).encode()], InputError)
-        print(f"written to {path}")
-
-
-def _prepare(threads: int | None) -> None:
-    """Set the number of threads, and show when kernels are compiled."""
-    from keydnn.progress import show_compiling
-    from keydnn.threads import set_num_threads
-
-    show_compiling(command=True)
-    if threads is not None:
-        try:
-            set_num_threads(threads)
-        except ParameterError as error:
-            raise UsageError(f"--threads: {error}") from None
-
-
-def _refuse_same(**paths: Path | None) -> None:
-    """Refuse to write a file over one that is read, or written by the same command."""
-    (name, written), *others = paths.items()
-    if written is None:
-        return
-    for other, path in others:
-        if path is not None and os.path.abspath(written) == os.path.abspath(path):
-            raise UsageError(f"{name} and {other} are both {written}; give {name} another name")
-
-
-def _file_part(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
-
-
-def _print_top(array: np.ndarray[tuple[int, ...], np.dtype[Any]], top: int, most: int = 20) -> None:
-    """Print the largest scores of each example, with their places."""
-    if array.ndim != 2 or array.dtype != np.float32:
-        print(f"--top needs scores of shape (N, classes), not {array.dtype} {array.shape}")
-        return
-    for example, scores in enumerate(array[:most]):
-        best = np.argsort(-scores, kind="stable")[:top]
-        print(f"  {example}: " + "  ".join(f"{place} ({scores[place]:.4f})" for place in best))
-    if len(array) > most:
-        print(f"  ... {len(array) - most} more examples; --output keeps them all")
+    write_json(json, {"model": str(model), "name": loaded.name, **evaluation_data(found)})
 
 
 def inspect(
@@ -268,7 +215,7 @@ def inspect(
     from keydnn.model import load
     from keydnn.report.conversion import arrays_table, inspection_table
 
-    if _starts_like_json(file):
+    if starts_like_json(file):
         loaded = load(file)
         print(loaded.summary())
         return
@@ -290,15 +237,14 @@ def inspect(
 
 def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
     """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
-    from keydnn.model import from_keras, load
     from keydnn.plan.stages import Stages
     from keydnn.profile import input_sizes
     from keydnn.report.plan import plan_table
 
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
-    _prepare(threads)
-    model = load(file) if _starts_like_json(file) else from_keras(file, strict=False, architecture=architecture)
+    prepare(threads)
+    model = open_model(file, architecture)
     program = Stages(model.graph).program
     if program is None:
         print(f"{model.name}: nothing but lookups, which need no plan")
@@ -307,14 +253,50 @@ def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: P
     print(plan_table(f"{model.name}, batch {batch_size}", program, bound))
 
 
-def _starts_like_json(file: Path) -> bool:
-    """Tell a checkpoint from a Keras file; the index of sharded weights is JSON too."""
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(4096).lstrip()
-            return head.startswith(b"{") and b'"weight_map"' not in head
-    except (OSError, ValueError):
-        return False  # the reader says what is wrong
+def compare(
+    first: Path,
+    second: Path,
+    input: tuple[Path, ...] = (),
+    seed: int = 0,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    threads: int | None = None,
+    json: Path | None = None,
+) -> None:
+    """Run two checkpoints or Keras files on the same input, and compare the outputs of their layers.
+
+    The exit status is 1 if a layer, or an output, differs beyond atol + rtol times the largest number of the first.
+
+    Args:
+        first: a checkpoint, or a Keras file
+        second: the other
+        input: an .npy file, once for each input; without any, one seeded random example
+        seed: of the random example
+        rtol: difference allowed, relative to the largest absolute number of a layer's output
+        atol: difference allowed, absolute
+        threads: number of threads; all that there can be unless given
+        json: write the result into this file
+    """
+    from keydnn.errors import DivergenceError
+    from keydnn.npy import read_npy
+    from keydnn.profile import random_inputs
+    from keydnn.report.side_by_side import divergence_text, side_by_side_data, side_by_side_table
+    from keydnn.verify.side_by_side import side_by_side
+
+    if seed < 0 or rtol < 0 or atol < 0:
+        raise UsageError("--seed, --rtol and --atol must be >= 0")
+    check_target(json=json, first=first, second=second, **numbered(input))
+    prepare(threads)
+    one, other = open_model(first).graph, open_model(second).graph
+    fixed = min(one, other, key=lambda graph: sum(size is None for given in graph.given for size in given.shape))
+    arrays = [read_npy(path) for path in input] or random_inputs(fixed, seed=seed)
+    found = side_by_side(one, other, arrays, rtol, atol)
+    print(side_by_side_table(f"{first} (first) and {second} (second)", found))
+    tolerance = {"rtol": rtol, "atol": atol}
+    write_json(json, {"first": str(first), "second": str(second), **tolerance, **side_by_side_data(found)})
+    if found.divergent:
+        raise DivergenceError(divergence_text(found.divergent))
+    print(f"{first} and {second} agree (rtol {rtol:g}, atol {atol:g})")
 
 
 def profile(
@@ -355,11 +337,11 @@ def profile(
 
     if repeat < 1:
         raise UsageError("--repeat must be >= 1")
-    _check_target(json=json, model=model, **_numbered(input))
-    _check_target(plot=plot, json=json, model=model, **_numbered(input))
+    check_target(json=json, model=model, **numbered(input))
+    check_target(plot=plot, json=json, model=model, **numbered(input))
     if plot is not None:
         require_plot(plot)
-    _prepare(threads)
+    prepare(threads)
     loaded = load(model)
     arrays = [read_npy(path) for path in input] or random_inputs(loaded.graph)
     loaded.graph.check_count(len(arrays))
@@ -377,7 +359,7 @@ def profile(
         print(plan_latency_table(title, latency, peak))
         data = {**plan_latency_data(latency), "peak_gflops": {"one_thread": peak.one, "all_threads": peak.all}}
         bars = [Bar(entry.row.layers, entry.seconds) for entry in latency.operations]
-    _write_json(json, {**about, **data})
+    write_json(json, {**about, **data})
     if plot is not None:
         write_bars(plot, title, bars, f"{time_text(data['seconds'])} a run")
         print(f"written to {plot}")
@@ -412,7 +394,7 @@ def record(
         raise UsageError("--examples must be >= 1 and --seed >= 0")
     if out.suffix != ".npz":
         raise UsageError(f"--out {out}: give a name that ends in .npz")
-    _refuse_same(out=out, src=src)
+    refuse_same(out=out, src=src)
     if out.exists() and not force:
         raise UsageError(f"--out {out}: there is such a file; --force writes over it")
     with show_status("starting Python") as show:
@@ -448,7 +430,7 @@ def warmup(*models: Path, batch_size: int = 1, threads: int | None = None) -> No
 
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
-    _prepare(threads)
+    prepare(threads)
     for model in [load(path) for path in models] or [digits()]:
         done = warm_up(model, batch_size)
         for name, new in done.kernels.items():
@@ -469,10 +451,10 @@ def demo(threads: int | None = None) -> None:
     """
     from keydnn.demo import show
 
-    _prepare(threads)
+    prepare(threads)
     show()
 
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (convert, run, evaluate, inspect, profile, record, warmup, info, demo)
+    verb.__name__: verb for verb in (convert, run, evaluate, compare, inspect, profile, record, warmup, info, demo)
 }

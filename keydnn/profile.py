@@ -281,13 +281,13 @@ def plan_latency_data(latency: PlanLatency) -> dict[str, Any]:
     return {"seconds": latency.seconds, "sum_of_operations": total, "operations": operations}
 
 
-def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32) -> list[AnyArray]:
+def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32, seed: int = 0) -> list[AnyArray]:
     """Give seeded random examples, all alike, with ``free_size`` where a size other than the batch is free.
 
     A batch that the model fixes has the size that it says.  Inputs that modules read which do not take any numbers, ids
     and words, hold what these take.
     """
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     sizes = input_sizes(graph, batch, free_size)
     return [
         _example(graph, given, generator, (1, *shape[1:])).repeat(shape[0], axis=0)

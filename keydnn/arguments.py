@@ -1,0 +1,96 @@
+"""What verbs do with the paths and numbers that they are given; everything is imported when it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keydnn.errors import ParameterError, UsageError
+
+if TYPE_CHECKING:
+    from keydnn.model import Model
+
+
+def prepare(threads: int | None) -> None:
+    """Set the number of threads, and show when kernels are compiled."""
+    from keydnn.progress import show_compiling
+    from keydnn.threads import set_num_threads
+
+    show_compiling(command=True)
+    if threads is not None:
+        try:
+            set_num_threads(threads)
+        except ParameterError as error:
+            raise UsageError(f"--threads: {error}") from None
+
+
+def refuse_same(**paths: Path | None) -> None:
+    """Refuse to write a file over one that is read, or written by the same command."""
+    (name, written), *others = paths.items()
+    if written is None:
+        return
+    for other, path in others:
+        if path is not None and os.path.abspath(written) == os.path.abspath(path):
+            raise UsageError(f"{name} and {other} are both {written}; give {name} another name")
+
+
+def check_target(**paths: Path | None) -> None:
+    """Refuse, before any work, to write a file over one that is read, or where there is no folder."""
+    refuse_same(**paths)
+    name, written = next(iter(paths.items()))
+    if written is not None and not written.parent.is_dir():
+        raise UsageError(f"--{name} {written}: there is no folder {written.parent}")
+
+
+def numbered(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name the input files, for messages."""
+    return {f"input {place}": path for place, path in enumerate(paths)}
+
+
+def write_json(path: Path | None, data: dict[str, Any]) -> None:
+    """Write what was found as JSON, if that was asked for, and say so."""
+    from keydnn.atomic import replace_file
+    from keydnn.errors import InputError
+    from keydnn.report.plain import json_text
+
+    if path is not None:
+        replace_file(path, [json_text(data).encode()], InputError)
+        print(f"written to {path}")
+
+
+def open_model(file: Path, architecture: Path | None = None) -> Model:
+    """Read a checkpoint, or a Keras file with every rewrite allowed."""
+    from keydnn.model import from_keras, load
+
+    return load(file) if starts_like_json(file) else from_keras(file, strict=False, architecture=architecture)
+
+
+def starts_like_json(file: Path) -> bool:
+    """Tell a checkpoint from a Keras file; the index of sharded weights is JSON too."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(4096).lstrip()
+            return head.startswith(b"{") and b'"weight_map"' not in head
+    except (OSError, ValueError):
+        return False  # the reader says what is wrong
+
+
+def print_top(array: np.ndarray[tuple[int, ...], np.dtype[Any]], top: int, most: int = 20) -> None:
+    """Print the largest scores of each example, with their places."""
+    if array.ndim != 2 or array.dtype != np.float32:
+        print(f"--top needs scores of shape (N, classes), not {array.dtype} {array.shape}")
+        return
+    for example, scores in enumerate(array[:most]):
+        best = np.argsort(-scores, kind="stable")[:top]
+        print(f"  {example}: " + "  ".join(f"{place} ({scores[place]:.4f})" for place in best))
+    if len(array) > most:
+        print(f"  ... {len(array) - most} more examples; --output keeps them all")
+
+
+def file_part(name: str) -> str:
+    """Make the name of an output a part of a file's name."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)

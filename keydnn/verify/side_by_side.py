@@ -1,0 +1,177 @@
+"""Two graphs on the same input, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn.errors import ShapeError
+from keydnn.graph import Graph, Node
+from keydnn.modules.base import shape_text
+from keydnn.modules.typed import AnyArray
+from keydnn.verify.changes import changes
+from keydnn.verify.rows import LayerRow, differences
+from keydnn.verify.sites import Site, matched, sites_of
+
+RTOL, ATOL = 1e-5, 1e-8
+INFINITE = float("inf")
+OUTPUT = "(output)"  # where the class of a layer stands
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer of both graphs.
+
+    Attributes
+    ----------
+    row
+        How far the second is from the first.  Errors are those of whole runs, so that one in a layer is seen in those
+        behind it, too.
+    other
+        The layer's name in the second graph.
+    changes
+        In what its modules differ.
+    before
+        Layers that only one of the graphs has, since the pair before this.
+    """
+
+    row: LayerRow
+    other: str
+    changes: tuple[str, ...]
+    before: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two graphs beside each other: the layers of both, in order, then the outputs; and what only one of them has."""
+
+    pairs: list[Pair]
+    only_first: list[str]
+    only_second: list[str]
+
+    @property
+    def divergent(self) -> Pair | None:
+        """The first layer, or output, beyond the tolerance."""
+        return next((pair for pair in self.pairs if not pair.row.agrees), None)
+
+
+def side_by_side(
+    first: Graph, second: Graph, inputs: Sequence[npt.ArrayLike], rtol: float = RTOL, atol: float = ATOL
+) -> SideBySide:
+    """Run two graphs on the same inputs, module by module, and compare the output of each layer that both have.
+
+    Parameters
+    ----------
+    first, second
+        The graphs.
+    inputs
+        One array an input, in order, for both.
+    rtol, atol
+        What is allowed: ``atol + rtol`` times the largest absolute number of the first.
+
+    Raises
+    ------
+    ShapeError
+        Inputs that one of them does not take.
+    """
+    keras_order = bool(first.landmarks and second.landmarks)
+    pairs = matched(sites_of(first, keras_order), sites_of(second, keras_order))
+    kept = {here.value for here, there in pairs if here and there}
+    wanted: dict[str, AnyArray] = {}
+    rows: dict[str, LayerRow] = {}
+    shapes: dict[str, str] = {}
+
+    def keep(name: str, value: AnyArray) -> None:
+        if name in kept:
+            wanted[name] = value
+
+    def judge(name: str, value: AnyArray) -> None:
+        for here, there in pairs:
+            if here and there and there.value == name:
+                a, b = _ordered(wanted[here.value], here), _ordered(value, there)
+                modules = tuple(type(module).__name__ for module in here.modules)
+                rows[here.name] = compare_arrays(here.name, here.class_name, modules, a, b, rtol, atol)
+                if a.shape != b.shape:
+                    shapes[here.name] = f"output of shape {shape_text(a.shape)} and {shape_text(b.shape)}"
+
+    results = _run(first, "first", inputs, keep)
+    others = _run(second, "second", inputs, judge)
+    return SideBySide(
+        [*_pairs(pairs, rows, shapes), *_outputs(first, second, results, others, rtol, atol)],
+        [f"{here.name} ({here.class_name})" for here, there in pairs if here and not there],
+        [f"{there.name} ({there.class_name})" for here, there in pairs if there and not here],
+    )
+
+
+def _pairs(
+    pairs: Sequence[tuple[Site | None, Site | None]], rows: dict[str, LayerRow], shapes: dict[str, str]
+) -> list[Pair]:
+    """Put together what was found, in the order of the first graph."""
+    found: list[Pair] = []
+    before: list[str] = []
+    for here, there in pairs:
+        if here and there:
+            what = changes(here.modules, there.modules) if here.modules and there.modules else []
+            if here.name in shapes:
+                what.append(shapes[here.name])
+            found.append(Pair(rows[here.name], there.name, tuple(what), tuple(before)))
+            before = []
+        elif site := here or there:
+            before.append(f"{site.name} ({site.class_name}) only in the {'first' if here else 'second'}")
+    return found
+
+
+def _outputs(
+    first: Graph, second: Graph, results: Sequence[AnyArray], others: Sequence[AnyArray], rtol: float, atol: float
+) -> list[Pair]:
+    """Compare the outputs; if one has more, what is missing does not agree."""
+    found = []
+    for place in range(max(len(first.results), len(second.results))):
+        names = [graph.results[place].name if place < len(graph.results) else "" for graph in (first, second)]
+        if all(names):
+            row = compare_arrays(names[0], OUTPUT, (), results[place], others[place], rtol, atol)
+        else:
+            row = LayerRow(names[0] or names[1], OUTPUT, (), (), INFINITE, INFINITE, float("nan"), None, False)
+        missing = () if all(names) else (f"only in the {'first' if names[0] else 'second'}",)
+        found.append(Pair(row, names[1], missing, ()))
+    return found
+
+
+def _run(
+    graph: Graph, which: str, inputs: Sequence[npt.ArrayLike], seen: Callable[[str, AnyArray], None]
+) -> list[AnyArray]:
+    """Run a graph, show every value that it computes, and give the outputs."""
+
+    def observe(node: Node, given: tuple[Any, ...], output: Any) -> None:
+        seen(node.name, output)
+
+    try:
+        return graph.forward(inputs, observe)
+    except ShapeError as error:
+        raise ShapeError(f"the {which} model: {error}") from None
+
+
+def _ordered(value: AnyArray, site: Site) -> AnyArray:
+    return value.transpose(site.order) if site.order else value
+
+
+def compare_arrays(
+    layer: str, class_name: str, modules: tuple[str, ...], wanted: AnyArray, found: AnyArray, rtol: float, atol: float
+) -> LayerRow:
+    """Give the row of two arrays, of which the first is what there should be.
+
+    Arrays of different shapes, and different text, are infinitely far apart.
+    """
+    alike = wanted.shape == found.shape
+    if not alike or wanted.dtype == object or found.dtype == object:
+        same = alike and bool(np.array_equal(wanted, found))
+        apart = 0.0 if same else INFINITE
+        return LayerRow(layer, class_name, modules, wanted.shape, apart, apart, 1.0 if same else np.nan, None, same)
+    absolute, relative, cosine = differences(found, wanted)
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    agrees = absolute <= atol + rtol * float(np.max(finite, initial=0.0))
+    return LayerRow(layer, class_name, modules, wanted.shape, absolute, relative, cosine, None, agrees)
