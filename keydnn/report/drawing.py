@@ -13,7 +13,7 @@ from keydnn.report.layered import Column, Item, Line, columns_of
 
 ROW = 19.0
 FOOT = 16.0
-LETTER = 6.3  # the usual width of one
+LETTER = 6.5  # the usual width of one
 MOST_LETTERS = 30
 TALLEST = 900.0
 MARGIN = 6.0
@@ -56,7 +56,7 @@ class _Drawn:
         self.wrong = [box.kind != "output" and _called(box) in wrong for box in stack.boxes]
         self.shape = fitted(shape_text(stack.boxes[-1].shape), MOST_LETTERS)
         letters = max(_letters(name) + 2 + _letters(text) * 0.9 for name, text in self.rows)
-        self.width = round(max(letters, _letters(self.shape)) * LETTER + 22)
+        self.width = round(max(letters, _letters(self.shape)) * LETTER + 24)
         self.height = len(self.rows) * ROW + FOOT
 
 

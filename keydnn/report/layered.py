@@ -17,8 +17,9 @@ LANE = 10.0  # what a passing line takes
 PORT = (150.0, 18.0)
 MOST_ROWS = 40  # that a line may cross; longer ones begin at a label that names where they come from
 ORDERINGS = 6
-PULLS = 10
-STRAIGHT, PASSING, AWAY = 1.0, 3.0, 0.002  # how strongly lines pull: box to box, along a lane, into a lane
+PULLS = 24
+SLIVER = 0.4  # of the wanted height: lower columns are put together with the one beside
+STRAIGHT, PASSING, AWAY = 8.0, 3.0, 0.002  # how strongly lines pull: box to box, along a lane, into a lane
 
 Point = tuple[float, float]
 Key = tuple[str, int]  # "box", "lane" (by where the line comes from), "from" or "to" (labels, likewise), and the number
@@ -125,7 +126,19 @@ def _cuts(heights: Sequence[float], passing: Sequence[set[int]], tallest: float)
             first, height, possible = possible + 1, since, -1
         if row + 1 < len(heights) and len(passing[row]) <= 1:
             possible, since = row, 0.0
-    return [*cuts, (first, len(heights) - 1)]
+    parts = [*cuts, (first, len(heights) - 1)]
+
+    def tall(part: tuple[int, int]) -> float:
+        return sum(heights[row] + GAP for row in range(part[0], part[1] + 1))
+
+    while len(parts) > 1 and tall(least := min(parts, key=tall)) < SLIVER * wanted:
+        place = parts.index(least)
+        beside = min(
+            (other for other in (place - 1, place + 1) if 0 <= other < len(parts)), key=lambda n: tall(parts[n])
+        )
+        low, high = sorted((place, beside))
+        parts[low : high + 1] = [(parts[low][0], parts[high][1])]
+    return parts
 
 
 class _Column:

@@ -168,7 +168,8 @@ def _became(layer: LayerEntry) -> str:
     if not layer.modules:
         word = "input of the model" if layer.output_shape is not None else "left out"
         return f'<span class="soft">{"; ".join(html(what) for what in layer.rewrites) or word}</span>'
-    return "".join(f"<code>{html(module.module, 400)}</code>" for module in layer.modules)
+    lines = dict.fromkeys(html(module.module, 400) for module in layer.modules)  # once, if it is called several times
+    return "".join(f"<code>{line}</code>" for line in lines)
 
 
 def _more(layer: LayerEntry) -> str:

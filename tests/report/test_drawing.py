@@ -174,3 +174,17 @@ def test_rows_are_links_to_the_table_and_wrong_ones_are_marked():
 
 def test_the_same_report_gives_the_same_drawing():
     assert graph_svgs(report_of()) == graph_svgs(report_of())
+
+
+def test_no_column_is_left_with_a_sliver():
+    sizes = [(100.0, 40.0)] * 12
+    edges = [(place, place + 1) for place in range(11)] + [(0, 10)]
+    (column,) = columns_of(sizes, edges, 400.0)
+    assert len(boxes_of(column)) == 12
+
+
+def test_lines_that_many_boxes_wait_for_leave_the_chain_straight():
+    edges = [(place, place + 1) for place in range(8)] + [(0, 8), (1, 7), (2, 6)]
+    (column,) = columns_of([(100.0, 40.0)] * 9, edges, 1e9)
+    middles = [(box[0] + box[2]) / 2 for box in boxes_of(column).values()]
+    assert max(middles) - min(middles) < 100
