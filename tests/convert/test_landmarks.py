@@ -10,6 +10,7 @@ import pytest
 import keydnn
 from keydnn import Graph, Input, Node, Output, ParameterError, modules
 from keydnn.graph import Landmark
+from tests.convert import files
 
 GOLDEN = sorted(Path(__file__).parents[1].glob("golden/*.h5")) + sorted(
     Path(__file__).parents[1].glob("golden/*.keras")
@@ -35,6 +36,19 @@ def test_checkpoints_keep_them(path, tmp_path):
     model = keydnn.from_keras(path, strict=False)
     model.save(tmp_path / "model.json")
     assert keydnn.load(tmp_path / "model.json").graph.landmarks == model.graph.landmarks
+
+
+def test_a_layer_that_reads_itself_has_one_at_each_call(tmp_path):
+    given = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [None, 3]}}
+    class_name, config = files.dense("d", 3, activation="tanh")
+    calls = [[["x", 0, 0, {}]], [["d", 0, 0, {}]]]
+    shared = {"class_name": class_name, "name": "d", "config": config, "inbound_nodes": calls}
+    layers = [{**given, "inbound_nodes": []}, shared]
+    ends = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["d", 1, 0]]}
+    path = files.write_h5(tmp_path / "m.h5", {"class_name": "Model", "config": ends}, {"d": files.dense_weights(3, 3)})
+    found = marks(keydnn.from_keras(path, strict=False).graph)
+    assert found["d", 0, 0].value == "d.activation"
+    assert found["d", 1, 0].value == "d.activation@1"
 
 
 def graph_with(*landmarks):

@@ -170,7 +170,13 @@ def _landmarks(model: KerasModel, values: Mapping[TensorRef, Value]) -> list[Lan
             parts.setdefault(layer.part_of or (layer.name, layer.class_name), []).append(layer)
     ends: dict[str, tuple[str, str]] = {}
     for whole, layers in parts.items():
-        read = {ref.layer for layer in layers for call in layer.calls for ref in refs_in((call.args, call.kwargs))}
+        read = {
+            ref.layer
+            for layer in layers
+            for number, call in enumerate(layer.calls)
+            for ref in refs_in((call.args, call.kwargs))
+            if ref.call == number  # another call of the same layer may read this one
+        }
         ends |= {layer.name: whole for layer in [layer for layer in layers if layer.name not in read][-1:]}
     return [
         Landmark(*ends[ref.layer], ref.call, ref.tensor, value.name)
