@@ -86,6 +86,8 @@ def _svg(column: Column, drawn: Sequence[_Drawn], numbers: Mapping[str, int]) ->
             parts += _box(item, drawn[item.key[1]], numbers)
         elif item.key[0] in ("from", "to"):
             parts += _label(item, drawn[item.key[1]], numbers)
+        elif item.key[0] == "and":
+            parts.append(_label_text(item, f"↓ from {item.key[1]} more"))
     return "".join([*parts, "</svg>"])
 
 
@@ -135,9 +137,13 @@ def _label(item: Item, drawn: _Drawn, numbers: Mapping[str, int]) -> Iterable[st
     """Write where a line comes from, or which value goes on in the next column."""
     box = drawn.stack.boxes[-1]
     words = f"↓ from {fitted(_called(box), 20)}" if item.key[0] == "from" else f"{fitted(_called(box), 20)} goes on →"
-    text = f'<text class="label" x="{_n(item.x)}" y="{_n(item.y + 12)}">{escape(words)}</text>'
+    text = _label_text(item, words)
     number = numbers.get(box.layer)
     yield text if number is None else f'<a href="#layer-{number}">{text}</a>'
+
+
+def _label_text(item: Item, words: str) -> str:
+    return f'<text class="label" x="{_n(item.x)}" y="{_n(item.y + 12)}">{escape(words)}</text>'
 
 
 def _n(value: float) -> str:

@@ -16,13 +16,15 @@ SPACE = 18.0  # between items of a row
 LANE = 10.0  # what a passing line takes
 PORT = (150.0, 18.0)
 MOST_ROWS = 40  # that a line may cross; longer ones begin at a label that names where they come from
+MOST_LABELS = 6  # of such lines to one box
 ORDERINGS = 6
 PULLS = 24
 SLIVER = 0.4  # of the wanted height: lower columns are put together with the one beside
 STRAIGHT, PASSING, AWAY = 8.0, 3.0, 0.002  # how strongly lines pull: box to box, along a lane, into a lane
 
 Point = tuple[float, float]
-Key = tuple[str, int]  # "box", "lane" (by where the line comes from), "from" or "to" (labels, likewise), and the number
+# "box"; "lane", "from", "to": by where the line comes from, the latter two as labels; "and": so many more labels
+Key = tuple[str, int]
 
 
 @dataclass
@@ -171,10 +173,17 @@ class _Column:
         for source, target in short:
             if rows[target] >= first and rows[source] <= last:
                 self._connect(source, target, rows, first, last)
+        from_far: dict[int, list[int]] = {}
         for source, target in long:
             if first <= rows[target] <= last:
-                label = self._item(rows[target] - 1, ("from", source), *PORT)
-                self._link(label, self.by_key[rows[target], ("box", target)], source)
+                from_far.setdefault(target, []).append(source)
+        for target, sources in from_far.items():
+            labels: list[Key] = [("from", source) for source in sources[:MOST_LABELS]]
+            if len(sources) > MOST_LABELS:
+                labels.append(("and", len(sources) - MOST_LABELS))
+            for key in labels:
+                label = self._item(rows[target] - 1, key, *PORT)
+                self._link(label, self.by_key[rows[target], ("box", target)], sources[0])
 
     def _item(self, row: int, key: Key, width: float, height: float) -> Item:
         if (row, key) not in self.by_key:

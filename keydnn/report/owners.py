@@ -10,7 +10,7 @@ from keydnn.graph import Graph, Node
 from keydnn.modules.base import Shape
 from keydnn.modules.shape import Permute
 
-CALL = re.compile(r"@(\d+)")
+CALL = re.compile(r"@([0-9]{1,9})")
 
 
 @dataclass(frozen=True)

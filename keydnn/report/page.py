@@ -27,6 +27,7 @@ from keydnn.report.plots import error_plot, latency_plot
 from keydnn.report.style import SCRIPT, STYLE
 from keydnn.verify.rows import LayerRow
 
+INPUT = "InputLayer"
 MOST_NAMED = 12  # layers of one rewrite, before they are folded away
 SLOWEST = 12  # operations that are listed by name
 SECTIONS = (
@@ -127,12 +128,9 @@ def _layers(report: Report) -> Iterable[str]:
             cells += _errors(checks.get(layer.name, ()))
         if report.latency:
             cells.append(_time(times.get(layer.name)))
-        more = (
-            f'<tr class="more"><td></td><td colspan="{len(heads) - 1}">{_more(layer)}</td></tr>'
-            if layer.modules
-            else ""
-        )
-        yield f'<tbody id="layer-{number}"><tr>{"".join(cells)}</tr>{more}</tbody>'
+        more = _more(layer)
+        folded = f'<tr class="more"><td></td><td colspan="{len(heads) - 1}">{more}</td></tr>' if more else ""
+        yield f'<tbody id="layer-{number}"><tr>{"".join(cells)}</tr>{folded}</tbody>'
     yield "</table></section>"
 
 
@@ -166,13 +164,16 @@ def _time(share: Share | None) -> str:
 
 def _became(layer: LayerEntry) -> str:
     if not layer.modules:
-        word = "input of the model" if layer.output_shape is not None else "left out"
+        word = "input of the model" if layer.class_name == INPUT else "worked out beforehand"
         return f'<span class="soft">{"; ".join(html(what) for what in layer.rewrites) or word}</span>'
     lines = dict.fromkeys(html(module.module, 400) for module in layer.modules)  # once, if it is called several times
     return "".join(f"<code>{line}</code>" for line in lines)
 
 
 def _more(layer: LayerEntry) -> str:
+    """Give what is folded away: options, rewrites, weights; nothing where there is no more than the line shows."""
+    if not (layer.rewrites and layer.modules or layer.weights or any(module.options for module in layer.modules)):
+        return ""
     tensors = len(tensors_of(layer))
     summary = f"options, {tensors} weight{'s' * (tensors != 1)}" if tensors else "options"
     return f"<details><summary>{summary}</summary>{_details(layer)}</details>"

@@ -13,7 +13,7 @@ from keydnn.graph import Graph, Input, Node, Origin, Output
 from keydnn.modules import Add, ReLU
 from keydnn.report.boxes import MOST_IN_STACK, stacks_of
 from keydnn.report.drawing import graph_svgs
-from keydnn.report.layered import GAP, MOST_ROWS, SPACE, columns_of
+from keydnn.report.layered import GAP, MOST_LABELS, MOST_ROWS, SPACE, columns_of
 from tests.report.reports import DIGITS, full_report, report_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -128,6 +128,14 @@ def test_very_long_lines_begin_at_a_label():
     assert [item.key for item in column.items if item.key[0] != "box"] == [("from", 0)]
 
 
+def test_labels_of_very_many_lines_are_counted():
+    count = MOST_ROWS + 30
+    edges = [(n, n + 1) for n in range(count - 1)] + [(n, count - 1) for n in range(20)]
+    (column,) = columns_of([(50.0, 20.0)] * count, edges, 1e9)
+    labels = [item.key for item in column.items if item.key[0] in ("from", "and")]
+    assert labels == [*(("from", n) for n in range(MOST_LABELS)), ("and", 20 - MOST_LABELS)]
+
+
 def test_what_reads_nothing_stands_right_above_its_reader():
     (column,) = columns_of([(50.0, 20.0)] * 5, [(0, 1), (1, 2), (2, 4), (3, 4)], 1e9)
     boxes = boxes_of(column)
@@ -153,8 +161,9 @@ def test_many_lines_from_everywhere_to_everywhere_end_in_time():
     edges = {"n0": ["x"]} | {name: names[:place] for place, name in enumerate(names) if place}
     start = time.perf_counter()
     found = stacks_of(graph(edges))
-    columns_of([(150.0, 60.0)] * len(found.stacks), found.edges, 900.0)
+    columns = columns_of([(150.0, 60.0)] * len(found.stacks), found.edges, 900.0)
     assert time.perf_counter() - start < 10
+    assert sum(len(column.items) + len(column.lines) for column in columns) < 20_000
 
 
 # --- SVG --------------------------------------------------------------------------------------------------------------
