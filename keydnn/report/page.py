@@ -172,7 +172,8 @@ def _became(layer: LayerEntry) -> str:
 
 def _more(layer: LayerEntry) -> str:
     """Give what is folded away: options, rewrites, weights; nothing where there is no more than the line shows."""
-    if not (layer.rewrites and layer.modules or layer.weights or any(module.options for module in layer.modules)):
+    more = [layer.weights, layer.modules and layer.rewrites, *(module.options for module in layer.modules)]
+    if not any(more):
         return ""
     tensors = len(tensors_of(layer))
     summary = f"options, {tensors} weight{'s' * (tensors != 1)}" if tensors else "options"
