@@ -14,6 +14,7 @@ import numpy as np
 
 from keydnn.checkpoint.tensors import digest
 from keydnn.convert import Conversion, FoundLayer
+from keydnn.convert.read.shards import shard_files
 from keydnn.errors import InputError
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array, Shape
@@ -305,7 +306,7 @@ def _warnings(conversion: Conversion, graph: Graph, verification: Verification |
 
 
 def file_digests(files: Mapping[str, Path | None]) -> list[FileDigest]:
-    """Give size and SHA-256 of files by their roles; of folders, those of every file in them.
+    """Give size and SHA-256 of files by their roles; of folders, and of sources that are an index, those of every file.
 
     Raises
     ------
@@ -316,10 +317,12 @@ def file_digests(files: Mapping[str, Path | None]) -> list[FileDigest]:
     for role, path in files.items():
         if path is None:
             continue
-        parts = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
-        for part in parts:
-            name = os.path.join(path.name, part.relative_to(path)) if part != path else path.name
-            found.append(_digest(role, name, part))
+        if path.is_dir():
+            parts = sorted(part for part in path.rglob("*") if part.is_file())
+            found += [_digest(role, os.path.join(path.name, part.relative_to(path)), part) for part in parts]
+            continue
+        shards = shard_files(path) if role == "source" and path.suffix == ".json" else []
+        found += [_digest(role, part.name, part) for part in (path, *shards)]
     return found
 
 

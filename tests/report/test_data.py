@@ -165,6 +165,11 @@ def test_files_and_folders_have_digests(tmp_path):
     assert [(file.role, file.name, file.bytes) for file in found] == [
         ("source", "f/a", 0), ("source", "f/b", 1), ("checkpoint", "b", 1),
     ]  # fmt: skip
+    (tmp_path / "w.weights.json").write_text(json.dumps({"weight_map": {"/a": "a.h5", "/b": ["b.h5", "a.h5"]}}))
+    (tmp_path / "a.h5").touch()
+    (tmp_path / "b.h5").touch()
+    names = [file.name for file in file_digests({"source": tmp_path / "w.weights.json"})]
+    assert names == ["w.weights.json", "a.h5", "b.h5"]
     assert found[1].sha256 == hashlib.sha256(b"2").hexdigest()
     with pytest.raises(InputError, match="cannot be read"):
         file_digests({"source": tmp_path / "nothing"})

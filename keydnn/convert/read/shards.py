@@ -47,14 +47,13 @@ class Shards:
         return [tensor for file in self._files for tensor in file.arrays()]
 
 
-@contextmanager
-def open_shards(path: Path) -> Iterator[Shards]:
-    """Open the files that the index ``name.weights.json`` lists; they must lie beside it.
+def shard_files(path: Path) -> list[Path]:
+    """Give the files that the index ``name.weights.json`` lists, which lie beside it.
 
     Raises
     ------
     KerasFileError
-        No such index, or a file of it is missing, damaged, or elsewhere.
+        No such index, or a file of it lies elsewhere.
     """
     with path.open("rb") as file:
         text = file.read(MAX_CONFIG + 1)
@@ -71,5 +70,17 @@ def open_shards(path: Path) -> Iterator[Shards]:
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"[^/\\\0]+\.h5", name):
             raise KerasFileError(f"{path.name}: the weights lie in {name!r}, which is no name of a file beside it")
+    return [path.with_name(name) for name in names]
+
+
+@contextmanager
+def open_shards(path: Path) -> Iterator[Shards]:
+    """Open the files that an index lists.
+
+    Raises
+    ------
+    KerasFileError
+        No such index, or a file of it is missing, damaged, or elsewhere.
+    """
     with ExitStack() as stack:
-        yield Shards([stack.enter_context(open_h5(str(path.with_name(name)), name)) for name in names])
+        yield Shards([stack.enter_context(open_h5(str(file), file.name)) for file in shard_files(path)])
