@@ -177,8 +177,10 @@ def _bind_loose(name: str, verb: Callable[..., None], loose: list[str], texts: d
         elif parameter.default is parameter.empty and not {key, f"{key}_0"} & texts.keys() and loose:
             texts[f"{key}_0" if _takes_several(hints[key]) else key] = loose.pop(0)
     if loose:
+        several = [f"--{_dashes(key)} A --{_dashes(key)} B" for key in parameters if _takes_several(hints[key])]
         raise UsageError(
             f"{name} has no use for {' '.join(map(repr, loose))}; keydnn {name} --help shows what it takes"
+            f"{f' (several files: {several[0]})' if several else ''}"
         )
     missing = [
         key

@@ -269,6 +269,8 @@ def test_flags_for_several_values_are_given_several_times():
     assert bind("evaluate", VERBS["evaluate"], words) == expected
     expected = ["--model=m.json", "--inputs_0=x.npy", "--labels=y.npy"]
     assert bind("evaluate", VERBS["evaluate"], ["m.json", "x.npy", "y.npy"]) == expected
+    with pytest.raises(UsageError, match=r"no use for 'b.npy'.*--inputs A --inputs B"):
+        bind("evaluate", VERBS["evaluate"], ["m.json", "--inputs", "a.npy", "b.npy", "--labels=y.npy"])
     with pytest.raises(UsageError, match="evaluate needs --inputs;"):
         bind("evaluate", VERBS["evaluate"], ["m.json", "--labels=y.npy"])
 

@@ -177,6 +177,8 @@ def test_a_dropped_layer_is_listed_before_the_layer_that_it_changes():
         found = side_by_side(*pair, example())
         assert (found.only_first, found.only_second)[which == "second"] == ["act (Activation)"]
         assert found.divergent.row.layer == "flat"
+        reads = ("reads act; in the second bn", "reads bn; in the second act")[which == "second"]
+        assert found.divergent.changes == (reads,)
         assert found.divergent.before == (f"act (Activation) only in the {which}",)
         assert f"before it, act (Activation) only in the {which}" in divergence_text(found.divergent)
         assert f"only in the {which}: act (Activation)" in side_by_side_table("t", found)
@@ -187,9 +189,22 @@ def test_other_names_are_paired_by_class_and_order():
     assert [(pair.row.layer, pair.other) for pair in found.pairs[:2]] == [("conv", "my_conv"), ("bn", "my_bn")]
     assert found.divergent is None
     assert "conv = my_conv" in side_by_side_table("t", found)
+    assert [pair.changes for pair in found.pairs] == [()] * 6
     found = side_by_side(small(), small(prefix="my_", skip=["act"]), example())
     assert [pair.other for pair in found.pairs[:-1]] == ["my_conv", "my_bn", "my_flat", "my_dense"]
     assert found.only_first == ["act (Activation)"]
+
+
+def branches(read):
+    nodes = [layer("a", "A", ReLU(), "x"), layer("b", "B", Tanh(), "x"), layer("sum", "Add", Add(), *read)]
+    return Graph([Input("x", (None, 4))], nodes, [Output("y", "sum")])
+
+
+def test_a_layer_that_reads_other_layers_is_named():
+    found = side_by_side(branches("ab"), branches("aa"), example((1, 4)))
+    assert found.divergent.row.layer == "sum"
+    assert found.divergent.changes == ("reads a, b; in the second a, a",)
+    assert [pair.changes for pair in found.pairs if pair.row.layer != "sum"] == [(), (), ()]
 
 
 def chain(*entries):

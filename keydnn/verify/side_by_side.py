@@ -15,7 +15,7 @@ from keydnn.modules.base import shape_text
 from keydnn.modules.typed import AnyArray
 from keydnn.verify.changes import changes
 from keydnn.verify.rows import LayerRow, differences
-from keydnn.verify.sites import Site, matched, sites_of
+from keydnn.verify.sites import Site, matched, read_by, sites_of
 
 RTOL, ATOL = 1e-5, 1e-8
 INFINITE = float("inf")
@@ -83,7 +83,7 @@ def side_by_side(
     kept = {here.value for here, there in pairs if here and there}
     wanted: dict[str, AnyArray] = {}
     rows: dict[str, LayerRow] = {}
-    shapes: dict[str, str] = {}
+    notes = _rewired(first, second, pairs)
 
     def keep(name: str, value: AnyArray) -> None:
         if name in kept:
@@ -96,19 +96,33 @@ def side_by_side(
                 modules = tuple(type(module).__name__ for module in here.modules)
                 rows[here.name] = compare_arrays(here.name, here.class_name, modules, a, b, rtol, atol)
                 if a.shape != b.shape:
-                    shapes[here.name] = f"output of shape {shape_text(a.shape)} and {shape_text(b.shape)}"
+                    notes[here.name].append(f"output of shape {shape_text(a.shape)} and {shape_text(b.shape)}")
 
     results = _run(first, "first", inputs, keep)
     others = _run(second, "second", inputs, judge)
     return SideBySide(
-        [*_pairs(pairs, rows, shapes), *_outputs(first, second, results, others, rtol, atol)],
+        [*_pairs(pairs, rows, notes), *_outputs(first, second, results, others, rtol, atol)],
         [f"{here.name} ({here.class_name})" for here, there in pairs if here and not there],
         [f"{there.name} ({there.class_name})" for here, there in pairs if there and not here],
     )
 
 
+def _rewired(first: Graph, second: Graph, pairs: Sequence[tuple[Site | None, Site | None]]) -> dict[str, list[str]]:
+    """Say, by the name in the first, of which layers' outputs a layer is computed, where that is not the same."""
+    sites = [[pair[place] for pair in pairs] for place in (0, 1)]
+    here, there = ([site for site in found if site] for found in sites)
+    reads, others = read_by(first, here), read_by(second, there)
+    names = {a.name: b.name for a, b in zip(first.given, second.given, strict=False)}
+    names |= {a.name: b.name for a, b in pairs if a and b}
+    notes: dict[str, list[str]] = {site.name: [] for site in here}
+    for a, b in pairs:
+        if a and b and tuple(names.get(name, name) for name in reads[a.name]) != others[b.name]:
+            notes[a.name].append(f"reads {', '.join(reads[a.name])}; in the second {', '.join(others[b.name])}")
+    return notes
+
+
 def _pairs(
-    pairs: Sequence[tuple[Site | None, Site | None]], rows: dict[str, LayerRow], shapes: dict[str, str]
+    pairs: Sequence[tuple[Site | None, Site | None]], rows: dict[str, LayerRow], notes: dict[str, list[str]]
 ) -> list[Pair]:
     """Put together what was found, in the order of the first graph."""
     found: list[Pair] = []
@@ -116,9 +130,7 @@ def _pairs(
     for here, there in pairs:
         if here and there:
             what = changes(here.modules, there.modules) if here.modules and there.modules else []
-            if here.name in shapes:
-                what.append(shapes[here.name])
-            found.append(Pair(rows[here.name], there.name, tuple(what), tuple(before)))
+            found.append(Pair(rows[here.name], there.name, (*what, *notes[here.name]), tuple(before)))
             before = []
         elif site := here or there:
             before.append(f"{site.name} ({site.class_name}) only in the {'first' if here else 'second'}")

@@ -72,6 +72,24 @@ def _modules(nodes: list[Node] | tuple[Node, ...]) -> tuple[Module, ...]:
     return tuple({id(node.module): node.module for node in nodes}.values())
 
 
+def read_by(graph: Graph, sites: list[Site]) -> dict[str, tuple[str, ...]]:
+    """Give, for each site by name, the sites and inputs whose values it is computed from, in the order of reading."""
+    nodes = {node.name: node for node in graph.nodes}
+    names = {site.value: site.name for site in reversed(sites)}  # of several at one value the first
+
+    def walk(value: str, seen: set[str]) -> list[str]:
+        found = []
+        for name in nodes[value].inputs:
+            if name in names or name not in nodes:
+                found.append(names.get(name, name))
+            elif name not in seen:
+                seen.add(name)
+                found += walk(name, seen)
+        return found
+
+    return {site.name: tuple(walk(site.value, set())) for site in sites}
+
+
 def matched(first: list[Site], second: list[Site]) -> list[tuple[Site | None, Site | None]]:
     """Give pairs of sites, in the order of the first graph; None beside what only one of them has.
 
