@@ -154,7 +154,7 @@ def test_the_source_of_one_sigmoid_may_be_scores_or_classes():
 @pytest.mark.parametrize(
     ("shape", "labels", "message"),
     [
-        pytest.param((None, 3), np.array([0, 3]), "from 0 to 2, .* int64 from 0 to 3", id="too-large"),
+        pytest.param((None, 3), np.array([0, 3]), r"from 0 to 2, .* int64 from 0 to 3", id="too-large"),
         pytest.param((None, 3), np.array([-1, 2]), "whole numbers from 0 to 2", id="negative"),
         pytest.param((None, 3), np.array([0.5, 2]), "whole numbers from 0 to 2", id="halves"),
         pytest.param((None, 3), np.array([[1, 1, 0]]), "one-hot", id="several-classes"),
