@@ -218,8 +218,8 @@ def kind_of(shape: Shape, labels: AnyArray, sigmoid: bool) -> Kind:
             return "classes"
         if column:
             raise ShapeError(
-                f"labels must be whole numbers from 0 to {shape[1] - 1}, as the output is {shape_text(shape)}; they are "
-                f"{labels.dtype} from {labels.min()} to {labels.max()}"
+                f"labels must be whole numbers from 0 to {shape[1] - 1}, as the output is {shape_text(shape)}; they "
+                f"are {labels.dtype} from {labels.min()} to {labels.max()}"
             )
     if same and floats:
         return "numbers"
