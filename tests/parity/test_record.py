@@ -85,6 +85,12 @@ def free_sizes(k):
 
 
 @case()
+def much_cut_off(k):
+    x = k.Input((None, None, 1), name="x")
+    return k.Model(x, k.layers.Conv2D(2, 3, strides=4, name="c")(k.layers.Cropping2D(20)(x)))
+
+
+@case()
 def a_shared_layer_whose_second_call_runs_first(k):
     x = k.Input((4,), name="x")
     shared = k.layers.Dense(4, name="shared")
@@ -296,6 +302,12 @@ def test_given_inputs_are_taken_and_seeds_give_others(which, tmp_path):
     assert x.shape == (2, 8, 8, 3)
     assert -1 <= x.min() < -0.9 < 0.9 < x.max() < 1
     assert (x != z).mean() > 0.9
+
+
+@pytest.mark.parametrize("which", NAMES)
+def test_free_sizes_are_as_large_as_the_model_needs(which):
+    path, _ = saved("much-cut-off", which, "keras")
+    assert recorded(path, which).inputs["x"].shape == (2, 96, 96, 1)
 
 
 @pytest.mark.parametrize("which", NAMES)

@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import os
 import secrets
+from typing import Any
 
-from .inputs import make_input, read_input
-from .library import LIBRARIES, open_model
+from .inputs import FREE_SIZES, make_input, read_input
+from .library import LIBRARIES, Library, open_model
 from .lines import Problem, say
 from .source import digest_of
 from .writing import FORMAT, Writer, record
@@ -25,18 +26,15 @@ def record_file(src: str, out: str, inputs: list[str], examples: int, seed: int,
     if inputs and len(inputs) != count:
         raise Problem(f"the model has {count} inputs ({', '.join(t.name for t in model.inputs)}), not {len(inputs)}")
     if inputs:
-        arrays = [read_input(path, model, place) for place, path in enumerate(inputs)]
+        choices = [[read_input(path, model, place) for place, path in enumerate(inputs)]]
     else:
-        arrays = [make_input(model, place, examples, seed) for place in range(count)]
+        sizes = FREE_SIZES if any(None in tuple(tensor.shape)[1:] for tensor in model.inputs) else FREE_SIZES[:1]
+        choices = [[make_input(model, place, examples, seed, size) for place in range(count)] for size in sizes]
+    source = {"file": os.path.basename(os.path.abspath(src)), "sha256": digest_of(src)}
+    head = {"format": FORMAT, "source": source, "seed": None if inputs else seed}
     temporary = os.path.join(os.path.dirname(out), f".keydnn-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            writer = Writer(file)
-            meta = record(library, model, arrays, writer)
-            source = {"file": os.path.basename(os.path.abspath(src)), "sha256": digest_of(src)}
-            writer.finish({"format": FORMAT, "source": source, "seed": None if inputs else seed, **meta})
-            file.flush()
-            os.fsync(file.fileno())
+        meta, size = _write_first(library, model, choices, temporary, head)
         os.replace(temporary, out)
     except OSError as error:
         raise Problem(f"{out}: cannot be written: {error.strerror}") from None
@@ -47,9 +45,34 @@ def record_file(src: str, out: str, inputs: list[str], examples: int, seed: int,
         say("note", note)
     layers = len({entry["layer"] for entry in meta["activations"]})
     return (
-        f"{len(meta['activations'])} outputs of {layers} layers, {len(arrays[0])} examples, by {library.name} on "
-        f"{library.title}, {writer.bytes / 1e6:.2f} MB"
+        f"{len(meta['activations'])} outputs of {layers} layers, {len(choices[0][0])} examples, by {library.name} on "
+        f"{library.title}, {size / 1e6:.2f} MB"
     )
+
+
+def _write_first(
+    library: Library, model: Any, choices: list[list[Any]], path: str, head: dict[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Record the model on the first inputs that it takes; give the description and the size."""
+    for arrays in choices[:-1]:
+        with contextlib.suppress(Problem):
+            return _write(library, model, arrays, path, head)
+    return _write(library, model, choices[-1], path, head)
+
+
+def _write(
+    library: Library, model: Any, arrays: list[Any], path: str, head: dict[str, Any]
+) -> tuple[dict[str, Any], int]:
+    with open(path, "wb") as file:
+        writer = Writer(file)
+        try:
+            meta = record(library, model, arrays, writer)
+            writer.finish({**head, **meta})
+        finally:
+            writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+        return meta, file.tell()
 
 
 def main(words: list[str]) -> int:

@@ -11,16 +11,16 @@ from .graph import given_by, is_model, nodes_of, operation_of, read_by
 from .lines import Problem, first_line
 
 COUNTS = ("input_dim", "num_tokens", "num_classes")  # where layers that take ids say how many there are
-FREE_SIZE = 32  # for sizes that the model leaves free, as `keydnn profile` has it
+FREE_SIZES = 32, 96, 224  # for sizes that the model leaves free; the first that the model takes
 
 
-def make_input(model: Any, place: int, examples: int, seed: int) -> Any:
+def make_input(model: Any, place: int, examples: int, seed: int, free_size: int = FREE_SIZES[0]) -> Any:
     """Give seeded values for an input."""
     tensor = model.inputs[place]
     name, dtype = getattr(tensor, "name", str(place)), dtype_of(tensor)
     if dtype == "string":
         raise Problem(f"the input {name!r} takes text, which cannot be made up: give it with --input x.npy")
-    sizes = [FREE_SIZE if size is None else int(size) for size in tensor.shape]
+    sizes = [free_size if size is None else int(size) for size in tensor.shape]
     if tensor.shape[0] is None:
         sizes[0] = examples
     random = np.random.default_rng([seed, place])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 MARK = "keydnn-record:"
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WAY_OUT = "give a Python that has: --python OTHER/bin/python"
 
 
@@ -17,7 +20,7 @@ def say(kind: str, text: str) -> None:
 
 def first_line(error: BaseException) -> str:
     """Give the first line of an error's message that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
     inner = [line for line in lines if line.startswith("Exception encountered:")]  # Keras says it after all else
     said = inner[:1] or lines[: 2 if lines and lines[0].startswith("Exception encountered when") else 1]
     text = ": ".join([type(error).__name__, *said])

@@ -25,7 +25,6 @@ class Writer:
     def __init__(self, file: Any) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
-        self.bytes = 0
 
     def add(self, array: Any) -> str:
         """Write an array; give its name."""
@@ -40,6 +39,10 @@ class Writer:
         """Write what says what the arrays are."""
         text = json.dumps(meta, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         self._write("meta", np.frombuffer(text.encode(), np.uint8))
+        self.close()
+
+    def close(self) -> None:
+        """Write nothing more."""
         self._archive.close()
 
     def _write(self, name: str, array: Any) -> None:
@@ -48,7 +51,6 @@ class Writer:
         member = zipfile.ZipInfo(f"{name}.npy", DATE)
         member.create_system, member.external_attr = 3, 0o644 << 16
         self._archive.writestr(member, buffer.getbuffer())
-        self.bytes += buffer.tell()
 
 
 def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> dict[str, Any]:
@@ -77,6 +79,7 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
                      "array": entry[0], "dtype": entry[1]}
                 )  # fmt: skip
 
+    sizes = ", ".join(str(array.shape) for array in arrays)
     packed = pack(given, iter([library.tensor(array) for array in arrays]))
     if isinstance(packed, list) and len(packed) == 1 and not isinstance(given, dict):
         packed = packed[0]
@@ -84,7 +87,6 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
         with Watch(model, keep), library.inference():
             result = model(packed, training=False)
     except Exception as error:
-        sizes = ", ".join(str(array.shape) for array in arrays)
         free = any(None in tuple(tensor.shape)[1:] for tensor in model.inputs)
         more = "; --input gives inputs of other sizes" if free else ""
         raise Problem(f"{library.name} fails on inputs {sizes}: {first_line(error)}{more}") from None
@@ -94,6 +96,8 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
         entry = write(value, f"the output {name!r}")
         if entry is None:
             raise Problem(f"the output {name!r} is no dense tensor: {type(value).__name__}")
+        if 0 in tuple(value.shape):
+            raise Problem(f"the output {name!r} is empty on inputs {sizes}; --input gives larger ones")
         outputs.append({"name": name, "array": entry[0]})
     digests = {path: weights_digest(library, layer) for path, layer in layers_in(model)}
     return {
