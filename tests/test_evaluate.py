@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keydnn import Sequential, load
+from keydnn import Graph, Input, Model, Node, Output, Sequential, load
 from keydnn.commandline import execute
 from keydnn.errors import ShapeError
 from keydnn.evaluate import evaluate, kind_of
-from keydnn.modules import Flatten, Identity, Sigmoid
+from keydnn.modules import Flatten, Identity, Sigmoid, Subtract
 from keydnn.report.evaluation import confusion_table, evaluation_data, evaluation_text, share_text
 from keydnn.report.plain import json_text
 
@@ -252,6 +252,19 @@ def test_the_command_prints_counts_and_writes_json(folder, capsys):
     assert found["top1"] == {"right": 2, "share": 2 / 3}
     assert found["source"] == {"largest_difference": 2.0, "same": 2, "agreement": 2 / 3, "right": 3}
     assert found["confusion"] == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_a_model_with_two_inputs_is_given_two_files_in_order(folder, capsys):
+    nodes = [Node("difference", Subtract(), ("a", "b"))]
+    graph = Graph([Input("a", (None, 2)), Input("b", (None, 2))], nodes, [Output("scores", "difference")])
+    Model(graph).save("two.json")
+    np.save("a.npy", np.array([[3, 1], [0, 0], [5, 4]]))
+    np.save("b.npy", np.array([[2, 1], [0, -1], [2, 0]]))
+    np.save("l.npy", np.array([0, 1, 1]))
+    for order, right in ((("a", "b"), 3), (("b", "a"), 0)):
+        inputs = [word for name in order for word in ("--inputs", f"{name}.npy")]
+        assert execute(["evaluate", "two.json", *inputs, "--labels=l.npy", "--batch-size=2"]) == 0
+        assert f"right  {right} of 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
