@@ -373,6 +373,7 @@ def record(
     seed: int = 0,
     python: Path | None = None,
     keras: Literal["", "keras", "tf_keras", "tensorflow.keras"] = "",
+    architecture: Path | None = None,
     force: bool = False,
 ) -> None:
     """Let Keras run a file once, and store what every layer gives: what a conversion is compared with, anywhere.
@@ -385,6 +386,7 @@ def record(
         seed: what they are made up from
         python: the Python of an environment that has Keras 3 or tf-keras; this one unless given
         keras: which of the two; what fits the file unless given
+        architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
         force: write over a file of that name
     """
     from keydnn.progress import show_status
@@ -394,13 +396,14 @@ def record(
         raise UsageError("--examples must be >= 1 and --seed >= 0")
     if out.suffix != ".npz":
         raise UsageError(f"--out {out}: give a name that ends in .npz")
-    refuse_same(out=out, src=src)
+    refuse_same(out=out, src=src, architecture=architecture)
     if out.exists() and not force:
         raise UsageError(f"--out {out}: there is such a file; --force writes over it")
     with show_status("starting Python") as show:
         done = record_file(
-            src, out, inputs=input, examples=examples, seed=seed, python=python, keras=keras or None, progress=show
-        )
+            src, out, inputs=input, examples=examples, seed=seed, python=python, keras=keras or None,
+            architecture=architecture, progress=show,
+        )  # fmt: skip
     print(f"{src} -> {out}: {done}")
 
 

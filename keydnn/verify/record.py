@@ -27,6 +27,7 @@ def record(
     seed: int = 0,
     python: Path | None = None,
     keras: str | None = None,
+    architecture: Path | None = None,
     progress: Show | None = None,
 ) -> str:
     """Let Keras run a file once, and write what every layer gives into a recording; give what was done in one line.
@@ -47,6 +48,8 @@ def record(
         A Python that has Keras 3 or tf-keras; this one, unless given.
     keras
         ``"keras"``, ``"tf_keras"`` or ``"tensorflow.keras"``; what fits the file, unless given.
+    architecture
+        The JSON file that says what a file of weights only belongs to.
     progress
         Called with a line that says what is being done, again and again.
 
@@ -61,6 +64,7 @@ def record(
     words = [str(python or sys.executable), str(RECORDER), f"--src={src}", f"--out={out}"]
     words += [f"--examples={examples}", f"--seed={seed}", *(f"--input={path}" for path in inputs)]
     words += [f"--keras={keras}"] if keras else []
+    words += [f"--architecture={architecture}"] if architecture else []
     environment = {key: value for key, value in os.environ.items() if python is None or key not in OWN}
     try:
         process = subprocess.Popen(

@@ -18,6 +18,7 @@ from keydnn.verify.record import record
 from keydnn.verify.recorder.command import record_file
 from keydnn.verify.recorder.inputs import make_input
 from keydnn.verify.recorder.library import Library
+from keydnn.verify.recorder.lines import Problem
 from keydnn.verify.recorder.writing import FORMAT, Writer
 from keydnn.verify.recorder.writing import record as run_and_record
 from keydnn.verify.recording import read_recording
@@ -302,6 +303,29 @@ def test_given_inputs_are_taken_and_seeds_give_others(which, tmp_path):
     assert x.shape == (2, 8, 8, 3)
     assert -1 <= x.min() < -0.9 < 0.9 < x.max() < 1
     assert (x != z).mean() > 0.9
+
+
+@pytest.mark.parametrize("which", NAMES)
+def test_weights_only_with_their_architecture(which, tmp_path):
+    path, model = saved("sequential", which, "keras")
+    (tmp_path / "a.json").write_text(model.to_json())
+    with quiet():
+        model.save_weights(tmp_path / "m.weights.h5")
+        arguments = [str(tmp_path / name) for name in ("m.weights.h5", "r.npz", "a.json")]
+        record_file(*arguments[:2], [], 2, 0, NAMES[which], arguments[2])
+    whole, weights = recorded(path, which), read_recording(tmp_path / "r.npz")
+    assert weights.weights == whole.weights
+    np.testing.assert_array_equal(weights.outputs["d"], whole.outputs["d"])
+
+
+def test_a_file_that_is_two_at_once_is_refused(tmp_path):
+    """What is searched for code must be what Keras opens."""
+    zipped, _ = saved("sequential", "keras3", "keras")
+    hdf5, _ = saved("sequential", "keras2", "h5")
+    both = tmp_path / "both.h5"
+    both.write_bytes(hdf5.read_bytes() + zipped.read_bytes())
+    with pytest.raises(Problem, match="at once"):
+        record_file(str(both), str(tmp_path / "r.npz"), [], 2, 0, None)
 
 
 @pytest.mark.parametrize("which", NAMES)

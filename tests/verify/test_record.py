@@ -60,10 +60,11 @@ def test_what_the_program_says_is_heard(folder, monkeypatch):
     )
     shown: list[str] = []
     options = {"inputs": [Path("a.npy"), Path("-b.npy")], "examples": 3, "seed": 4, "keras": "tf_keras"}
+    options["architecture"] = Path("a.json")
     done = record(Path("m.h5"), Path("r.npz"), python=python, progress=shown.append, **options)
     assert shown == ["loading None"]
     words = "--src=m.h5 --out=r.npz --examples=3 --seed=4 --input=a.npy --input=-b.npy --keras=tf_keras"
-    assert done == f"{words} (one; two)"
+    assert done == f"{words} --architecture=a.json (one; two)"
 
 
 @pytest.mark.parametrize(

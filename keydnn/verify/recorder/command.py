@@ -15,9 +15,11 @@ from .source import digest_of
 from .writing import FORMAT, Writer, record
 
 
-def record_file(src: str, out: str, inputs: list[str], examples: int, seed: int, wanted: str | None) -> str:
+def record_file(
+    src: str, out: str, inputs: list[str], examples: int, seed: int, wanted: str | None, architecture: str | None = None
+) -> str:
     """Record a file; give what was done in one line."""
-    library, model = open_model(src, wanted)
+    library, model = open_model(src, wanted, architecture)
     if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
         raise Problem("the model has no inputs of known shape; only Sequential and functional models are recorded")
     if any(tensor.shape is None or getattr(tensor.shape, "rank", 0) is None for tensor in model.inputs):
@@ -84,12 +86,15 @@ def main(words: list[str]) -> int:
     parser.add_argument("--examples", type=int, default=2, help="number of examples that are made up")
     parser.add_argument("--seed", type=int, default=0, help="what they are made up from")
     parser.add_argument("--keras", choices=LIBRARIES, help="which Keras to use")
+    parser.add_argument("--architecture", help="the JSON file that says what a file of weights only belongs to")
     given = parser.parse_args(words)
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a processor's sums are the better reference
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     try:
-        done = record_file(given.src, given.out, given.input, given.examples, given.seed, given.keras)
+        done = record_file(
+            given.src, given.out, given.input, given.examples, given.seed, given.keras, given.architecture
+        )
     except Problem as problem:
         say("error", f"{os.path.basename(given.src)}: {problem}")
         return 1

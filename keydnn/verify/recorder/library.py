@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import json
 import os
 import sys
 from typing import Any
@@ -106,10 +107,10 @@ def _major(name: str) -> int:
         return 3
 
 
-def open_model(path: str, wanted: str | None) -> tuple[Library, Any]:
+def open_model(path: str, wanted: str | None, architecture: str | None = None) -> tuple[Library, Any]:
     """Load a file with the Keras that fits."""
     choose_backend()
-    version, config = architecture_of(path)
+    version, config = architecture_of(path, architecture)
     refuse_code(config)
     names = [wanted] if wanted else candidates(version)
     if not names:
@@ -120,7 +121,11 @@ def open_model(path: str, wanted: str | None) -> tuple[Library, Any]:
         try:
             library = Library(name)
             say("progress", f"opening {os.path.basename(path)} with {library.name}")
-            model = library.module.models.load_model(path, compile=False)
+            if architecture is None:
+                model = library.module.models.load_model(path, compile=False)
+            else:
+                model = library.module.models.model_from_json(json.dumps(config))
+                model.load_weights(path)
         except Exception as error:
             tried.append(f"{name}: {first_line(error)}")
             continue

@@ -12,27 +12,35 @@ from typing import Any
 from .lines import WAY_OUT, Problem, first_line
 
 
-def architecture_of(path: str) -> tuple[str, Any]:
-    """Give the version of the Keras that wrote a file, "1" where it does not say, and the configuration in it."""
-    config: Any
+def architecture_of(path: str, given: str | None = None) -> tuple[str, Any]:
+    """Give the version of the Keras that wrote a file, "1" where it does not say, and the configuration in it.
+
+    ``given`` is the path of the JSON file that says what a file of weights only belongs to.
+    """
     try:
+        if given is not None:
+            with open(given, encoding="utf-8") as file:
+                config = json.load(file)
+            return str(config.get("keras_version", "1")), config
         if os.path.isdir(path):
             with open(os.path.join(path, "config.json"), encoding="utf-8") as file:
-                config, metadata = json.load(file), os.path.join(path, "metadata.json")
-            with open(metadata, encoding="utf-8") as file:
+                config = json.load(file)
+            with open(os.path.join(path, "metadata.json"), encoding="utf-8") as file:
                 return str(json.load(file).get("keras_version", "3")), config
+        import h5py
+
         if zipfile.is_zipfile(path):
+            if h5py.is_hdf5(path):  # what is looked at here must be what Keras opens
+                raise Problem("is a zip archive and an HDF5 file at once")
             with zipfile.ZipFile(path) as archive:
                 found = json.loads(archive.read("metadata.json"))
                 return str(found.get("keras_version", "3")), json.loads(archive.read("config.json"))
-        import h5py
-
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
-                raise Problem("weights without an architecture: load it into its model and save that with model.save")
+                raise Problem("weights without an architecture: give it with --architecture model.json")
             texts = [file.attrs["model_config"], file.attrs.get("keras_version", "1")]
-            config, version = (text.decode() if isinstance(text, bytes) else str(text) for text in texts)
-            return version, json.loads(config)
+            text, version = (text.decode() if isinstance(text, bytes) else str(text) for text in texts)
+            return version, json.loads(text)
     except Problem:
         raise
     except ImportError:
@@ -44,11 +52,12 @@ def architecture_of(path: str) -> tuple[str, Any]:
 def refuse_code(config: Any) -> None:
     """Raise Problem if there is a Lambda in a configuration: old Kerases run its code when they load it."""
     if isinstance(config, dict):
-        if config.get("class_name") == "Lambda":
+        if config.get("class_name") in ("Lambda", "__lambda__"):
             inside = config.get("config")
             name = inside.get("name") if isinstance(inside, dict) else None
+            called = f" {name!r}" if name else ""
             raise Problem(
-                f"the Lambda {name!r} is Python code from the file, which is not run; say what it does with Keras' own "
+                f"the Lambda{called} is Python code from the file, which is not run; say what it does with Keras' own "
                 "layers or operations, and save the model again"
             )
         config = list(config.values())
