@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.errors import ShapeError
-from keydnn.graph import Graph, Input, Node
+from keydnn.examples import random_inputs
+from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array
-from keydnn.modules.typed import AnyArray, as_dtype
+from keydnn.modules.typed import as_dtype
 from keydnn.peak import Peak
 from keydnn.plan.stages import Stages
 from keydnn.report.latency import Latency, Timing
@@ -22,7 +23,6 @@ from keydnn.report.plan import Row, plan_rows
 from keydnn.report.tables import Align, layer_of, short, table_text
 from keydnn.threads import get_num_threads
 
-MAX_RANK = 32  # what every NumPy allows
 BUSY = 1.3  # several threads do at least this many times what one does, unless others want the cores
 
 
@@ -279,35 +279,3 @@ def plan_latency_data(latency: PlanLatency) -> dict[str, Any]:
         for entry in latency.operations
     ]
     return {"seconds": latency.seconds, "sum_of_operations": total, "operations": operations}
-
-
-def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32, seed: int = 0) -> list[AnyArray]:
-    """Give seeded random examples, all alike, with ``free_size`` where a size other than the batch is free.
-
-    A batch that the model fixes has the size that it says.  Inputs that modules read which do not take any numbers, ids
-    and words, hold what these take.
-    """
-    generator = np.random.default_rng(seed)
-    sizes = input_sizes(graph, batch, free_size)
-    return [
-        _example(graph, given, generator, (1, *shape[1:])).repeat(shape[0], axis=0)
-        for given, shape in zip(graph.given, sizes, strict=False)
-    ]
-
-
-def _example(graph: Graph, given: Input, generator: np.random.Generator, shape: tuple[int, ...]) -> AnyArray:
-    for node in graph.nodes:
-        if given.name in node.inputs:
-            example = node.module.example(generator, shape)
-            if example is not None:
-                return example
-    numbers = generator.standard_normal(shape)
-    if given.dtype == "string":
-        return numbers.round(1).astype(str).astype(object)
-    return (100 * numbers).astype(np.int64) if given.dtype == "int64" else numbers.astype(np.float32)
-
-
-def input_sizes(graph: Graph, batch: int, free_size: int = 32) -> list[tuple[int, ...]]:
-    """Give the sizes of the inputs for a batch, unless they fix one, with ``free_size`` where another size is free."""
-    free = (batch, *[free_size] * MAX_RANK)
-    return [tuple(size or other for size, other in zip(given.shape, free, strict=False)) for given in graph.inputs]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jit_kernels._jit import READY, cache_folder
+from keydnn.examples import random_inputs
 from keydnn.model import Model
-from keydnn.profile import random_inputs
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import fire
 
 from keydnn import from_keras, set_num_threads
+from keydnn.examples import random_inputs
 from keydnn.peak import measure_peak
-from keydnn.profile import latency_table, measure, measure_plan, plan_latency_table, random_inputs
+from keydnn.profile import latency_table, measure, measure_plan, plan_latency_table
 from keydnn.threads import get_num_threads
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import keydnn
 from keydnn import from_keras
+from keydnn.examples import input_sizes
 from keydnn.modules import (
     Add,
     BatchNorm2d,
@@ -25,7 +26,6 @@ from keydnn.modules import (
     ZeroPad2d,
 )
 from keydnn.plan import Program
-from keydnn.profile import input_sizes
 from keydnn.report.plan import bytes_text, plan_rows, plan_table
 from tests.plan.graphs import Maker
 

@@ -12,8 +12,9 @@ from keydnn import Graph, Input, Model, Node, Output, ParameterError, ShapeError
 from keydnn.commandline import execute
 from keydnn.convert.layout import move_permutes
 from keydnn.errors import CheckpointError
+from keydnn.examples import random_inputs
 from keydnn.modules import Add, Identity, Linear, Permute, ReLU
-from keydnn.profile import measure, measure_plan, random_inputs
+from keydnn.profile import measure, measure_plan
 from keydnn.warmup import warm_up
 from tests.checkpoint import samples
 

@@ -15,6 +15,7 @@ from keydnn import Graph, Input, Model, Node, Output, ParameterError, Sequential
 from keydnn.commandline import execute
 from keydnn.convert.read import archive
 from keydnn.errors import CheckpointError, KerasFileError, KerasInteropError
+from keydnn.examples import random_inputs
 from keydnn.modules import (
     Concatenate,
     Count,
@@ -35,7 +36,7 @@ from keydnn.modules import (
     ToFloat,
 )
 from keydnn.plan.stages import Stages
-from keydnn.profile import measure, measure_plan, random_inputs
+from keydnn.profile import measure, measure_plan
 from tests.checkpoint.samples import edited, filled, same
 from tests.convert import files
 
