@@ -94,3 +94,21 @@ def print_top(array: np.ndarray[tuple[int, ...], np.dtype[Any]], top: int, most:
 def file_part(name: str) -> str:
     """Make the name of an output a part of a file's name."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
+def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
+    """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
+    from keydnn.examples import input_sizes
+    from keydnn.plan.stages import Stages
+    from keydnn.report.plan import plan_table
+
+    if batch_size < 1:
+        raise UsageError("--batch-size must be >= 1")
+    prepare(threads)
+    model = open_model(file, architecture)
+    program = Stages(model.graph).program
+    if program is None:
+        print(f"{model.name}: nothing but lookups, which need no plan")
+        return
+    bound = program.bind(input_sizes(program.graph, batch_size))
+    print(plan_table(f"{model.name}, batch {batch_size}", program, bound))

@@ -19,10 +19,11 @@ from keydnn.arguments import (
     prepare,
     print_top,
     refuse_same,
+    show_plan,
     starts_like_json,
     write_json,
 )
-from keydnn.errors import UsageError
+from keydnn.errors import DivergenceError, UsageError
 
 
 def convert(
@@ -35,6 +36,7 @@ def convert(
     report: Path | None = None,
     profile: bool = False,
     architecture: Path | None = None,
+    check: bool = True,
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
 
@@ -48,12 +50,14 @@ def convert(
         report: write what became of each layer into this .html, .md or .json file
         profile: measure latency for the report
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
+        check: store an example and what a float64 reference computes of it, for keydnn verify; --nocheck does not
     """
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
     from keydnn.model import Model, source_record
     from keydnn.profile import latency_of
-    from keydnn.report.data import file_digests, make_report
+    from keydnn.proof import replayed
+    from keydnn.report.data import Verification, file_digests, make_report
     from keydnn.report.write import WRITERS, write_report
 
     if report is not None and report.suffix not in WRITERS:
@@ -74,11 +78,14 @@ def convert(
     graph = conversion.require_graph()
     prepare(None)
     latency = latency_of(graph) if profile else None
-    Model(graph, name=conversion.name, source=source_record(conversion)).save(dst, weights)
+    model = Model(graph, name=conversion.name, source=source_record(conversion))
+    model.save(dst, weights, check=check)
     if report is not None:
         sidecar = dst.with_suffix(".safetensors") if weights == "sidecar" else None
         files = {"source": src, "architecture": architecture, "checkpoint": dst, "weights": sidecar}
-        write_report(report, make_report(conversion, graph, files=file_digests(files), latency=latency))
+        verified = Verification("a float64 reference", replayed(model)) if check else None
+        digests = file_digests(files)
+        write_report(report, make_report(conversion, graph, files=digests, verification=verified, latency=latency))
     listed = f", listed in {report}" if report else ""
     print(
         f"{src} -> {dst}: {len(conversion.layers)} Keras layers became {len(graph.nodes)} modules "
@@ -205,7 +212,7 @@ def inspect(
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
     """
     if plan:
-        _show_plan(file, 1 if batch_size is None else batch_size, threads, architecture)
+        show_plan(file, 1 if batch_size is None else batch_size, threads, architecture)
         return
     if batch_size is not None or threads is not None:
         raise UsageError("--batch-size and --threads go with --plan")
@@ -235,24 +242,6 @@ def inspect(
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{more}")
 
 
-def _show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
-    """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
-    from keydnn.plan.stages import Stages
-    from keydnn.profile import input_sizes
-    from keydnn.report.plan import plan_table
-
-    if batch_size < 1:
-        raise UsageError("--batch-size must be >= 1")
-    prepare(threads)
-    model = open_model(file, architecture)
-    program = Stages(model.graph).program
-    if program is None:
-        print(f"{model.name}: nothing but lookups, which need no plan")
-        return
-    bound = program.bind(input_sizes(program.graph, batch_size))
-    print(plan_table(f"{model.name}, batch {batch_size}", program, bound))
-
-
 def compare(
     first: Path,
     second: Path,
@@ -278,8 +267,8 @@ def compare(
         json: write the result into this file
     """
     from keydnn.errors import DivergenceError
+    from keydnn.examples import random_inputs
     from keydnn.npy import read_npy
-    from keydnn.profile import random_inputs
     from keydnn.report.side_by_side import divergence_text, side_by_side_data, side_by_side_table
     from keydnn.verify.side_by_side import side_by_side
 
@@ -319,6 +308,7 @@ def profile(
         json: write the latencies into this file
         plot: draw them as bars into this .png, .svg or .pdf file; needs matplotlib
     """
+    from keydnn.examples import random_inputs
     from keydnn.model import load
     from keydnn.npy import read_npy
     from keydnn.peak import measure_peak
@@ -329,7 +319,6 @@ def profile(
         measure_plan,
         plan_latency_data,
         plan_latency_table,
-        random_inputs,
     )
     from keydnn.report.bars import Bar, require_plot, time_text, write_bars
     from keydnn.report.tables import layer_of
@@ -407,6 +396,52 @@ def record(
     print(f"{src} -> {out}: {done}")
 
 
+def verify(
+    model: Path,
+    reference: Path | None = None,
+    source: Path | None = None,
+    python: Path | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    json: Path | None = None,
+) -> None:
+    """Prove a checkpoint right: by the check that it carries, or layer by layer beside Keras.
+
+    Exit status 1 if anything is beyond what float32 roundings explain.
+
+    Args:
+        model: the checkpoint
+        reference: what keydnn record stored of the Keras model; Keras is not needed
+        source: the Keras file, which is recorded now
+        python: a Python that has Keras, with --source; this one unless given
+        rtol: allow this much more, relative to the largest number of a layer's output
+        atol: allow this much more, absolute
+        json: write the result into this file
+    """
+    from keydnn.model import load
+    from keydnn.proof import beside_keras, beside_reference
+    from keydnn.verify.rows import Tolerance
+
+    if reference is not None and source is not None:
+        raise UsageError("--reference and --source say the same: give one of them")
+    if python is not None and source is None:
+        raise UsageError("--python goes with --source")
+    if rtol < 0 or atol < 0:
+        raise UsageError("--rtol and --atol must be >= 0")
+    check_target(json=json, model=model, reference=reference, source=source)
+    prepare(None)
+    loaded, tolerance = load(model), Tolerance(rtol, atol)
+    proof = (
+        beside_reference(loaded, str(model), tolerance)
+        if reference is None and source is None
+        else beside_keras(loaded, reference, source, python, tolerance)
+    )
+    print(proof.text)
+    write_json(json, proof.data)
+    if proof.problem:
+        raise DivergenceError(f"{model}: {proof.problem}")
+
+
 def info() -> None:
     """Show versions, the CPU, threads and threading layer, and where compiled kernels are kept."""
     import keydnn
@@ -459,5 +494,6 @@ def demo(threads: int | None = None) -> None:
 
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (convert, run, evaluate, compare, inspect, profile, record, warmup, info, demo)
+    verb.__name__: verb
+    for verb in (convert, run, evaluate, compare, inspect, profile, record, verify, warmup, info, demo)
 }

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn import checkpoint
+from keydnn.checkpoint.check import SelfCheck
 from keydnn.errors import MissingWeightsError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules.base import Array, Module, Shape, shape_text
@@ -44,10 +45,14 @@ class Model:
     ----------
     graph
         The modules with their weights; replaced, never changed, by ``load_state_dict``.
+    check
+        The example that the checkpoint carries, and what a float64 reference computed of it; None if it carries none,
+        or after ``load_state_dict``.
     """
 
     def __init__(self, graph: Graph, *, name: str = "model", source: Mapping[str, Any] | None = None) -> None:
         self.graph, self.name, self.source = graph, name, source
+        self.check: SelfCheck | None = None
         self._program: Stages | None = None
         self._states: list[AnyArray] = []  # zeros, until the first call
 
@@ -172,7 +177,7 @@ class Model:
             replacements[name] = module.with_tensors(tensors)
         if left:
             raise ParameterError(f"no module has the weights {', '.join(sorted(left)[:5])}")
-        self.graph = self.graph.with_modules(replacements)
+        self.graph, self.check = self.graph.with_modules(replacements), None
 
     # --- people and files ---------------------------------------------------------------------------------------------
 
@@ -180,7 +185,7 @@ class Model:
         """Give a table: name, module, output shape, parameters."""
         return graph_table(self.name, self.graph)
 
-    def save(self, path: Path, weights: Literal["inline", "sidecar"] = "inline") -> None:
+    def save(self, path: Path, weights: Literal["inline", "sidecar"] = "inline", *, check: bool = False) -> None:
         """Write a JSON checkpoint.
 
         Parameters
@@ -189,16 +194,23 @@ class Model:
             The JSON file; it is replaced at once or not at all.
         weights
             ``"inline"``: base64 in the JSON; ``"sidecar"``: a ``.safetensors`` file beside it.
+        check
+            Whether to work out an example, in float64, which ``keydnn verify`` and ``load(..., verify=True)`` replay
+            (seconds for a large model).  A check that the model was loaded with is kept in any case.
 
         Raises
         ------
         CheckpointError
             It cannot be written.
         """
+        if check and self.check is None:
+            from keydnn.verify import selfcheck  # the reference is not needed to predict
+
+            self.check = selfcheck.make(self.graph)
         for _, module in self.graph.modules():
             module.require_tensors()
         source = {"name": self.name, **(self.source or {})}
-        checkpoint.write(self.graph, path, weights=weights, source=source)
+        checkpoint.write(self.graph, path, weights=weights, source=source, check=self.check)
 
     def save_json(self, path: Path) -> None:
         """Write a JSON checkpoint, weights inline; the name that earlier KeyDNN had for :meth:`save`."""
@@ -314,16 +326,32 @@ def source_record(conversion: Conversion) -> dict[str, Any]:
     }
 
 
-def load(path: Path) -> Model:
+def load(path: Path, *, verify: bool = False) -> Model:
     """Read a JSON checkpoint that :meth:`Model.save`, ``keydnn convert`` or an earlier KeyDNN wrote.
+
+    Parameters
+    ----------
+    path
+        The JSON file.
+    verify
+        Whether to replay the check that the checkpoint carries, as ``keydnn verify`` does.
 
     Raises
     ------
+    DivergenceError
+        With ``verify``: the model does not compute what it did when it was converted.
     CheckpointError
-        The file is no checkpoint, damaged, or asks for what this version does not know.
+        The file is no checkpoint, damaged, or asks for what this version does not know; with ``verify``: it carries no
+        check.
     MissingWeightsError
         It lacks weights.
     """
     found = checkpoint.read(path)
     source = dict(found.source or {})
-    return Model(found.graph, name=str(source.pop("name", "model")), source=source or None)
+    model = Model(found.graph, name=str(source.pop("name", "model")), source=source or None)
+    model.check = found.check
+    if verify:
+        from keydnn.verify import selfcheck  # the reference is not needed to predict
+
+        selfcheck.require(str(path), model.graph, model.check)
+    return model

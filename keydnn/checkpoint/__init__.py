@@ -8,6 +8,7 @@ Nothing else in the package opens a checkpoint.  The format is described in ``do
     tensors.py     weights <-> bytes, base64, safetensors, digests
     decode.py      JSON values -> Graph        earlier.py   the same for format v1
     encode.py      Graph -> JSON lines         document.py  what both sides share
+    check.py       the example it carries, and what a reference computed of it
     files.py       bounded reading (writing is keydnn.atomic's)
 """
 
@@ -21,6 +22,7 @@ from typing import Literal
 
 from keydnn import atomic
 from keydnn.checkpoint import decode, earlier, encode, files, tensors
+from keydnn.checkpoint.check import SelfCheck
 from keydnn.checkpoint.document import FORMAT, JSON, Checkpoint
 from keydnn.checkpoint.spot import Spot, parse, show
 from keydnn.errors import CheckpointError
@@ -39,6 +41,7 @@ def write(
     *,
     weights: Literal["inline", "sidecar"] = "inline",
     source: Mapping[str, JSON] | None = None,
+    check: SelfCheck | None = None,
 ) -> None:
     """Write a graph and its weights; the same graph gives the same bytes on every machine.
 
@@ -56,6 +59,8 @@ def write(
         ``.safetensors``, which is a third smaller and read faster.
     source
         What is known about where the model came from, as JSON.
+    check
+        An example and what the graph gives for it, to be replayed by ``keydnn.verify``.
 
     Raises
     ------
@@ -72,14 +77,18 @@ def write(
         )
     arrays = encode.named_tensors(graph)
     if weights == "sidecar":
-        _write_with_sidecar(graph, path, arrays, source)
+        _write_with_sidecar(graph, path, arrays, source, check)
         return
-    document = encode.describe(str(path), graph, source, arrays, None)
+    document = encode.describe(str(path), graph, source, arrays, None, check)
     atomic.replace_file(path, encode.lines(document, arrays), CheckpointError)
 
 
 def _write_with_sidecar(
-    graph: Graph, path: Path, arrays: Mapping[str, Array], source: Mapping[str, JSON] | None
+    graph: Graph,
+    path: Path,
+    arrays: Mapping[str, Array],
+    source: Mapping[str, JSON] | None,
+    check: SelfCheck | None,
 ) -> None:
     """Write two files as if at one stroke.
 
@@ -94,7 +103,7 @@ def _write_with_sidecar(
     digest = hashlib.sha256(data).hexdigest()
     pending = path.with_name(tensors.pending_name(sidecar.name, digest))
     names = {"file": sidecar.name, "sha256": digest}
-    document = encode.describe(str(path), graph, source, arrays, names)
+    document = encode.describe(str(path), graph, source, arrays, names, check)
     needed = os.path.lexists(pending)  # an earlier, interrupted write of the same weights may still rely on it
     staged = atomic.stage(path, encode.lines(document, {}), CheckpointError)
     try:

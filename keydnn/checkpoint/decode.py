@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keydnn.checkpoint import tensors
+from keydnn.checkpoint.check import KEYS as CHECK_KEYS
+from keydnn.checkpoint.check import SelfCheck, read_check
 from keydnn.checkpoint.document import JSON, Checkpoint, metadata_digest, plain, text_of
 from keydnn.checkpoint.spot import RANK_LIMIT, WAY_OUT, Spot, show
 from keydnn.errors import KeyDNNError, MissingWeightsError
@@ -27,7 +29,7 @@ class Structure:
     ----------
     graph
         The graph; its modules have no tensors yet.
-    source
+    source, check
         As in :class:`Checkpoint`.
     shapes
         The shape of every tensor, by name, as the modules' parameters demand it.
@@ -39,6 +41,7 @@ class Structure:
 
     graph: Graph
     source: Mapping[str, JSON] | None
+    check: SelfCheck | None
     shapes: dict[str, tuple[int, ...]]
     entries: dict[str, dict[str, Spot]]
     sidecar: dict[str, Spot] | None
@@ -47,7 +50,7 @@ class Structure:
 def read_structure(root: Spot) -> Structure:
     """Check everything of a document but the tensors' bytes."""
     required = ("format", "inputs", "nodes", "outputs", "weights", "sha256")
-    keys = root.members(*required, optional=("states", "landmarks", "source", "sidecar"))
+    keys = root.members(*required, optional=("states", "landmarks", "source", *CHECK_KEYS, "sidecar"))
     if metadata_digest(root.value) != keys["sha256"].digest():
         keys["sha256"].fail("is not the SHA-256 of the document's metadata")
     source: Mapping[str, JSON] | None = None
@@ -76,7 +79,7 @@ def read_structure(root: Spot) -> Structure:
     for name, module in owners.items():
         shapes |= {f"{name}.{tensor}": shape for tensor, shape in module.tensor_shapes().items()}
     entries = _read_entries(keys["weights"], owners, shapes, inline=sidecar is None)
-    return Structure(graph, source, shapes, entries, sidecar)
+    return Structure(graph, source, read_check(keys, graph), shapes, entries, sidecar)
 
 
 def _read_input(spot: Spot) -> Input:
@@ -216,7 +219,7 @@ def assemble(structure: Structure, arrays: Mapping[str, Array]) -> Checkpoint:
         name: module.with_tensors({tensor: arrays[f"{name}.{tensor}"] for tensor in module.tensor_shapes()})
         for name, module in structure.graph.modules()
     }
-    return Checkpoint(structure.graph.with_modules(full), structure.source)
+    return Checkpoint(structure.graph.with_modules(full), structure.source, check=structure.check)
 
 
 def inline_tensors(structure: Structure) -> dict[str, Array]:

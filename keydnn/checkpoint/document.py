@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
+from keydnn.checkpoint.check import SelfCheck
 from keydnn.checkpoint.spot import Spot
 from keydnn.errors import CheckpointError
 from keydnn.graph import Graph
@@ -31,11 +32,14 @@ class Checkpoint:
         What the converter said about the Keras file; None if it said nothing.
     format
         The format it was read from.
+    check
+        The example that it carries, and what a float64 reference computed of it.
     """
 
     graph: Graph
     source: Mapping[str, JSON] | None = None
     format: str = FORMAT
+    check: SelfCheck | None = None
 
 
 def metadata_digest(document: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from keydnn.checkpoint import tensors
+from keydnn.checkpoint.check import SelfCheck, describe_check
 from keydnn.checkpoint.decode import read_structure
 from keydnn.checkpoint.document import FORMAT, JSON, cannot_hold, metadata_digest, plain, text_of
 from keydnn.checkpoint.spot import WAY_OUT, Spot, parse
@@ -30,6 +31,7 @@ def describe(
     source: Mapping[str, JSON] | None,
     arrays: Mapping[str, Array],
     sidecar: Mapping[str, str] | None,
+    check: SelfCheck | None = None,
 ) -> dict[str, Any]:
     """Make a document, with its digests, but without the ``data`` of its weights.
 
@@ -43,6 +45,8 @@ def describe(
         What ``named_tensors`` gives for the graph.
     sidecar
         Name and SHA-256 of the sidecar, or None if weights go inline.
+    check
+        The check to write, or None.
 
     Raises
     ------
@@ -61,6 +65,8 @@ def describe(
         document["landmarks"] = [_describe_landmark(mark) for mark in graph.landmarks]
     if source is not None:
         document["source"] = source
+    if check is not None:
+        document |= describe_check(check)
     if sidecar is not None:
         document["sidecar"] = sidecar
     document["weights"] = {

@@ -50,6 +50,22 @@ class Activation:
     array: AnyArray
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The weights of a layer, whatever their layout.
+
+    Attributes
+    ----------
+    count
+        How many numbers they have together.
+    sha256
+        Of all of them as float32, sorted by their bits as uint32, little endian.
+    """
+
+    count: int
+    sha256: str
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One forward pass of a Keras model.
@@ -69,8 +85,7 @@ class Recording:
     activations
         In the order in which they were computed.
     weights
-        By the path of a layer with weights: the SHA-256 of all its numbers as float32, sorted by their bits as uint32,
-        little endian.  It does not depend on any layout.
+        By the path of a layer with weights.
     notes
         What was left out, and why.
     """
@@ -83,7 +98,7 @@ class Recording:
     inputs: Mapping[str, AnyArray]
     outputs: Mapping[str, AnyArray]
     activations: tuple[Activation, ...]
-    weights: Mapping[str, str]
+    weights: Mapping[str, Numbers]
     notes: tuple[str, ...] = ()
 
 
@@ -144,7 +159,7 @@ class _Reader:
             outputs=self._named(meta_of.take("outputs", list), "outputs"),
             activations=self._activations(meta_of.take("activations", list)),
             weights={
-                layer: self._digest(f"weights[{layer!r}]", digest)
+                layer: self._numbers(f"weights[{layer!r}]", digest)
                 for layer, digest in meta_of.take("weights", dict).items()
             },
             notes=tuple(self._text(f"notes[{place}]", note) for place, note in enumerate(meta_of.take("notes", list))),
@@ -204,6 +219,12 @@ class _Reader:
             array.flags.writeable = False
             self._arrays[name] = array
         return self._arrays[name]
+
+    def _numbers(self, path: str, value: Json) -> Numbers:
+        fields = _Fields(value, path, self._wrong)
+        found = Numbers(fields.count("numbers"), self._digest(f"{path}.sha256", fields.take("sha256", str)))
+        fields.finish()
+        return found
 
     def _digest(self, path: str, value: Json) -> str:
         text = self._text(path, value)

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from keydnn.modules.base import Array
+from keydnn.modules.typed import AnyArray
+from keydnn.reference import Bounded
+
+OUTPUT_RTOL = 1e-4  # of what predict gives: roundings add up through a model, differently in any order of sums
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a layer's output may be from what it should be, beyond what float32 roundings explain.
+
+    Attributes
+    ----------
+    rtol
+        Relative to the largest absolute number of the output.
+    atol
+        Absolute.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+    def agrees(self, found: Bounded, wanted: AnyArray) -> bool:
+        """Tell whether the numbers wanted are close enough to the value found."""
+        if found.value.shape != wanted.shape:
+            return False
+        if found.value.dtype.kind not in "fiu" or wanted.dtype.kind not in "fiub":
+            return bool(np.array_equal(found.value.astype(str), wanted.astype(str)))
+        allowed = found.error + self.atol + self.rtol * largest_of(wanted)
+        return bool(np.all(distance(found.value, wanted) <= allowed))
 
 
 @dataclass(frozen=True)
@@ -48,22 +78,80 @@ class LayerRow:
     agrees: bool
 
 
-def differences(found: Array, wanted: Array) -> tuple[float, float, float]:
+def differences(found: AnyArray, wanted: AnyArray) -> tuple[float, float, float]:
     """Give the largest absolute and relative difference of two arrays of one shape, and the cosine.
 
     Equal infinities, and NaN at the same places, are no difference; NaN or an infinity at one place alone is an
     infinite one.
     """
     x, y = np.asarray(found, np.float64).ravel(), np.asarray(wanted, np.float64).ravel()
-    same = (x == y) | (np.isnan(x) & np.isnan(y))
-    with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(x - y))
-    apart = np.where(np.isnan(apart), np.inf, apart)
-    largest = float(np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
+    apart, largest = distance(x, y), largest_of(y)
     absolute = float(np.max(apart, initial=0.0))
     relative = 0.0 if absolute == 0 else absolute / largest if largest else float("inf")
-    if same.all():
+    if not apart.any():
         return absolute, relative, 1.0
     with np.errstate(all="ignore"):
         cosine = float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y)))
     return absolute, relative, cosine
+
+
+def distance(found: npt.ArrayLike, wanted: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Give the absolute differences, cell by cell; see :func:`differences`."""
+    x, y = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(x - y))
+    return np.where(np.isnan(apart), np.inf, apart)
+
+
+def largest_of(numbers: AnyArray) -> float:
+    """Give the largest absolute number that is finite."""
+    numbers = np.asarray(numbers, np.float64)
+    return float(np.max(np.abs(numbers[np.isfinite(numbers)]), initial=0.0))
+
+
+def judge(
+    layer: str,
+    class_name: str,
+    modules: Sequence[str],
+    found: Bounded,
+    alone: AnyArray,
+    wanted: AnyArray,
+    tolerance: Tolerance,
+) -> LayerRow:
+    """Say how far a layer is from what it should give.
+
+    Parameters
+    ----------
+    layer, class_name, modules
+        As in :class:`LayerRow`.
+    found
+        What the layer gives in float64, by itself, and how far float32 may be from it.
+    alone
+        What it gives in a whole run of the graph in float32.
+    wanted
+        What it should give.
+    tolerance
+        What is allowed beyond the bound.
+    """
+    names, shape, agrees = tuple(modules), tuple(wanted.shape), tolerance.agrees(found, wanted)
+    if alone.shape != wanted.shape or found.value.shape != wanted.shape:
+        return LayerRow(layer, class_name, names, shape, np.inf, np.inf, np.nan, None, False)
+    if found.value.dtype.kind not in "fiu" or wanted.dtype.kind not in "fiub":
+        return LayerRow(
+            layer, class_name, names, shape, *(0.0, 0.0, 1.0) if agrees else (np.inf, np.inf, np.nan), None, agrees
+        )
+    apart = distance(found.value, wanted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        units = np.where(apart == 0, 0.0, apart / found.error)
+    bounds = float(np.max(units, initial=0.0))
+    return LayerRow(layer, class_name, names, shape, *differences(alone, wanted), bounds, agrees)
+
+
+def relative_error(found: AnyArray, wanted: AnyArray) -> float:
+    """Give the largest difference by the largest number; infinite if the shapes or texts differ."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    if found.dtype.kind not in "fiub" or wanted.dtype.kind not in "fiub":
+        return 0.0 if np.array_equal(found.astype(str), wanted.astype(str)) else float("inf")
+    return differences(found, wanted)[1]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from keydnn import InputError
 from keydnn.verify.recorder.writing import FORMAT, Writer
-from keydnn.verify.recording import read_recording
+from keydnn.verify.recording import Numbers, read_recording
 
 DIGEST = "0123456789abcdef" * 4
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
@@ -37,7 +37,7 @@ def meta(**changes):
         "activations": [
             {"layer": "d", "class_name": "Dense", "call": 0, "tensor": 0, "dtype": "float32", "array": "a00001"}
         ],
-        "weights": {"d": DIGEST},
+        "weights": {"d": {"numbers": 3, "sha256": DIGEST}},
         "notes": [],
         **changes,
     }
@@ -70,7 +70,7 @@ def refused(path, word):
 def test_what_was_written_is_read(path):
     recording = read_recording(path)
     assert (recording.keras, recording.backend, recording.seed) == ("keras 3.15.1", "tensorflow 2.21.0", 0)
-    assert (recording.source, recording.sha256, recording.weights) == ("m.h5", DIGEST, {"d": DIGEST})
+    assert (recording.source, recording.sha256, recording.weights) == ("m.h5", DIGEST, {"d": Numbers(3, DIGEST)})
     (activation,) = recording.activations
     assert (activation.layer, activation.class_name, activation.dtype) == ("d", "Dense", "float32")
     assert (activation.call, activation.tensor) == (0, 0)
@@ -113,7 +113,8 @@ def entry(**changes):
         pytest.param({"seed": True}, "seed must be int or NoneType", id="bool-for-int"),
         pytest.param({"source": {"file": "m"}}, "source.sha256 is missing", id="missing"),
         pytest.param({"source": {"file": "m", "sha256": "x"}}, "source.sha256 is no SHA-256", id="digest"),
-        pytest.param({"weights": {"d": DIGEST[:-1]}}, "no SHA-256", id="weights"),
+        pytest.param({"weights": {"d": {"numbers": 3, "sha256": DIGEST[:-1]}}}, "no SHA-256", id="weights"),
+        pytest.param({"weights": {"d": DIGEST}}, "must be an object", id="weights-of-another-form"),
         pytest.param({"more": 1}, "has a member 'more'", id="unknown-member"),
         pytest.param({"notes": [1]}, r"notes\[0\] must be text", id="note"),
         pytest.param({"inputs": []}, "nothing refers|no inputs", id="no-inputs"),

@@ -114,8 +114,10 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
     }
 
 
-def weights_digest(library: Library, layer: Any) -> str | None:
-    """Give the SHA-256 of a layer's numbers, sorted by their bits: the same in every layout; None without numbers."""
+def weights_digest(library: Library, layer: Any) -> dict[str, Any] | None:
+    """Count a layer's numbers, and give their SHA-256, sorted by their bits: no layout shows; None without any."""
     found = [numbers for numbers in map(library.numbers, layer.weights) if numbers is not None]
-    arrays = [numbers.astype("<f4").ravel().view("<u4") for numbers in found]
-    return hashlib.sha256(np.sort(np.concatenate(arrays)).tobytes()).hexdigest() if arrays else None
+    if not found:
+        return None
+    bits = np.sort(np.concatenate([numbers.astype("<f4").ravel().view("<u4") for numbers in found]))
+    return {"numbers": int(bits.size), "sha256": hashlib.sha256(bits.tobytes()).hexdigest()}

@@ -1,0 +1,81 @@
+"""What ``verify`` does: a checkpoint beside the float64 reference, or beside Keras, as text and as JSON."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keydnn.errors import CheckpointError, ParameterError
+from keydnn.model import Model
+from keydnn.progress import show_status
+from keydnn.report import verification
+from keydnn.verify import selfcheck
+from keydnn.verify.comparison import compare
+from keydnn.verify.record import record
+from keydnn.verify.recording import read_recording
+from keydnn.verify.rows import LayerRow, Tolerance
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found.
+
+    Attributes
+    ----------
+    text
+        The table, and what there is to say about it.
+    data
+        The same for JSON.
+    problem
+        What is wrong, on one line; empty if nothing is.
+    """
+
+    text: str
+    data: dict[str, Any]
+    problem: str
+
+
+def beside_reference(model: Model, file: str, tolerance: Tolerance) -> Proof:
+    """Replay the check that a checkpoint carries; CheckpointError if it carries none."""
+    if model.check is None:
+        raise CheckpointError(
+            f"{file}: carries no check: convert the Keras file again, or compare with Keras (--source, --reference)"
+        )
+    found = selfcheck.replay(model.graph, model.check, tolerance)
+    title = f"{model.name}: kernels beside a float64 reference"
+    problem = f"{found.problem}; convert the Keras file again" if found.problem else ""
+    return Proof(verification.replay_text(title, model.graph, found), verification.replay_record(found), problem)
+
+
+def beside_keras(
+    model: Model, reference: Path | None, source: Path | None, python: Path | None, tolerance: Tolerance
+) -> Proof:
+    """Compare a model with a recording, or with a Keras file that is recorded now; one of the two is given.
+
+    Raises
+    ------
+    RecordingError
+        Keras cannot open the file, or the recording is of another model.
+    InputError
+        The recording is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="keydnn-") as folder:
+        if source is not None:
+            reference = Path(folder) / "reference.npz"
+            with show_status("starting Python") as show:
+                record(source, reference, python=python, progress=show)
+        if reference is None:
+            raise ParameterError("a recording or a Keras file is needed")
+        found = compare(model.graph, read_recording(reference), tolerance)
+    title = f"{model.name} beside Keras"
+    return Proof(verification.comparison_text(title, found), verification.comparison_record(found), found.problem)
+
+
+def replayed(model: Model) -> tuple[LayerRow, ...]:
+    """Replay the check that a model has, if it has one; give the rows by layer."""
+    if model.check is None:
+        return ()
+    found = selfcheck.replay(model.graph, model.check, Tolerance())
+    return tuple(selfcheck.by_layer(model.graph, found.rows))

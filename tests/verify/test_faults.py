@@ -1,0 +1,218 @@
+"""Twelve faults put into a converted model: each is found, and the right layer named first."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keydnn import Graph, Input, Model, Node, Output, modules
+from keydnn.graph import Landmark, Origin
+from keydnn.verify import selfcheck
+from keydnn.verify.comparison import compare
+from keydnn.verify.fingerprints import numbers_of
+from keydnn.verify.recording import Activation, Recording
+from keydnn.verify.rows import Tolerance
+
+
+def weights(seed, *shape):
+    return (np.random.default_rng(seed).standard_normal(shape) / np.sqrt(np.prod(shape[1:], initial=1))).astype("f4")
+
+
+def positive(seed, *shape):
+    return np.random.default_rng(seed).uniform(0.5, 1.5, shape).astype("f4")
+
+
+def node(name, module, *inputs, layer=None, class_name=None):
+    return Node(name, module, inputs, Origin(layer or name, class_name or type(module).__name__))
+
+
+def model():
+    """Give a small residual network: two branches, every kind of layer that the faults are for."""
+    conv = modules.Conv2d(3, 3, 3, stride=2, padding="same", weight=weights(0, 3, 3, 3, 3), bias=weights(1, 3))
+    norm = modules.BatchNorm2d(
+        3, eps=1e-3, weight=positive(2, 3), bias=weights(3, 3), running_mean=weights(4, 3), running_var=positive(5, 3)
+    )
+    conv_2 = modules.Conv2d(3, 3, 3, padding="same", weight=weights(6, 3, 3, 3, 3), bias=weights(7, 3))
+    nodes = [
+        Node("first", modules.Permute((0, 3, 1, 2)), ("x",)),
+        node("conv", conv, "first", class_name="Conv2D"),
+        node("conv.activation", modules.ReLU(), "conv", layer="conv", class_name="Conv2D"),
+        node("norm", norm, "conv.activation", class_name="BatchNormalization"),
+        node("gate", modules.HardSigmoid(slope=0.2, offset=0.5, top=1.0), "norm", class_name="Activation"),
+        node("conv_2", conv_2, "gate", class_name="Conv2D"),
+        node("add", modules.Add(), "conv_2", "norm"),
+        node("pool", modules.AvgPool2d(3, 2, padding=((1, 1), (1, 1)), count_include_pad=False), "add"),
+        Node("back", modules.Permute((0, 2, 3, 1)), ("pool",)),
+        node("flatten", modules.Flatten(), "back"),
+        node(
+            "dense", modules.Linear(27, 9, weight=weights(8, 9, 27), bias=weights(9, 9)), "flatten", class_name="Dense"
+        ),
+        node("rows", modules.Reshape((3, 3)), "dense"),
+        node("softmax", modules.Softmax(-1), "rows"),
+    ]
+    last = (0, 2, 3, 1)
+    marks = [
+        Landmark("conv", "Conv2D", 0, 0, "conv.activation", last),
+        *(Landmark(n, "Layer", 0, 0, n, last) for n in ("norm", "gate", "conv_2", "add", "pool")),
+        *(Landmark(n, "Layer", 0, 0, n) for n in ("flatten", "dense", "rows", "softmax")),
+    ]
+    return Graph([Input("x", (None, 12, 12, 3))], nodes, [Output("y", "softmax")], landmarks=marks)
+
+
+def recorded(graph, seed=0):
+    """Give what Keras would have computed for this graph."""
+    x = np.random.default_rng(seed).standard_normal((2, 12, 12, 3)).astype("f4")
+    values = {}
+    (y,) = graph.forward([x], lambda node, inputs, output: values.update({node.name: output}))
+    activations = tuple(
+        Activation(
+            m.layer, m.class_name, m.call, m.tensor, "float32",
+            values[m.value].transpose(m.order) if m.order else values[m.value],
+        )
+        for m in graph.landmarks
+    )  # fmt: skip
+    layers = {}
+    for one in graph.nodes:
+        if one.origin and one.module.tensors():
+            layers[one.origin.layer] = numbers_of([one.module])
+    return Recording("keras 3", "numpy", "model.h5", "0" * 64, seed, {"x": x}, {"y": y}, activations, layers)
+
+
+def changed(graph, name, module=None, inputs=None):
+    nodes = [
+        Node(n.name, module or n.module, inputs or n.inputs, n.origin) if n.name == name else n for n in graph.nodes
+    ]
+    return Graph(graph.inputs, nodes, graph.outputs, landmarks=graph.landmarks)
+
+
+def with_tensors(graph, name, **arrays):
+    module = next(n.module for n in graph.nodes if n.name == name)
+    return changed(graph, name, dataclasses.replace(module, **arrays))
+
+
+def tensors(graph, name):
+    return next(n.module for n in graph.nodes if n.name == name).tensors()
+
+
+def option(graph, name, **options):
+    module = next(n.module for n in graph.nodes if n.name == name)
+    return changed(graph, name, dataclasses.replace(module, **options))
+
+
+def without(graph, name):
+    """Leave a node out."""
+    (source,) = next(n.inputs for n in graph.nodes if n.name == name)
+    nodes = [
+        Node(n.name, n.module, tuple(source if i == name else i for i in n.inputs), n.origin)
+        for n in graph.nodes
+        if n.name != name
+    ]
+    marks = [dataclasses.replace(m, value=source) if m.value == name else m for m in graph.landmarks]
+    return Graph(graph.inputs, nodes, graph.outputs, landmarks=marks)
+
+
+def one_bit(array, place, bit):
+    array = array.copy()
+    array.view(np.uint32).ravel()[place] ^= np.uint32(1 << bit)
+    return array
+
+
+FAULTS = {  # fault, layer, node that changes, words of the cause
+    "one transposed kernel": (
+        lambda g: with_tensors(g, "conv_2", weight=np.ascontiguousarray(tensors(g, "conv_2")["weight"].swapaxes(2, 3))),
+        "conv_2", "conv_2", "weight transposed",
+    ),
+    "epsilon 1e-5 for 1e-3": (lambda g: option(g, "norm", eps=1e-5), "norm", "norm", "eps=0.001"),
+    "a dropped activation": (
+        lambda g: without(g, "conv.activation"), "conv", "conv.activation", "missing activation: ReLU",
+    ),
+    "SAME as symmetric padding": (
+        lambda g: option(g, "conv", padding=((1, 1), (1, 1))), "conv", "conv", "padding",
+    ),
+    "swapped gamma and beta": (
+        lambda g: with_tensors(g, "norm", weight=tensors(g, "norm")["bias"], bias=tensors(g, "norm")["weight"]),
+        "norm", "norm", "weight and bias exchanged",
+    ),
+    "mean and variance swapped": (
+        lambda g: with_tensors(
+            g, "norm", running_mean=tensors(g, "norm")["running_var"],
+            running_var=np.abs(tensors(g, "norm")["running_mean"]),
+        ),
+        "norm", "norm", "",
+    ),
+    "one bit in one weight": (
+        lambda g: with_tensors(g, "dense", weight=one_bit(tensors(g, "dense")["weight"], 5, 0)),
+        "dense", "dense", "weights are not the numbers",
+    ),
+    "order of channels": (
+        lambda g: with_tensors(g, "conv", weight=np.ascontiguousarray(tensors(g, "conv")["weight"][:, ::-1])),
+        "conv", "conv", "",
+    ),
+    "average pool counting padding": (
+        lambda g: option(g, "pool", count_include_pad=True), "pool", "pool", "count_include_pad=False",
+    ),
+    "hard_sigmoid of the wrong version": (
+        lambda g: option(g, "gate", slope=1.0, offset=3.0, top=6.0), "gate", "gate", "hard_sigmoid of Keras 2",
+    ),
+    "wrong branch wired": (
+        lambda g: changed(g, "add", inputs=("conv_2", "gate")), "add", "add", "reads norm as its input 1",
+    ),
+    "softmax axis": (lambda g: option(g, "softmax", dim=1), "softmax", "softmax", "axis -1 in place of 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_comparison_names_the_layer_first_and_why(name):
+    graph, (fault, layer, _, cause) = model(), FAULTS[name]
+    found = compare(fault(graph), recorded(graph), Tolerance())
+    assert not found.agrees
+    assert found.first is not None
+    assert found.first.layer == layer
+    assert cause in found.cause
+    assert [row.layer for row in found.rows if not row.agrees] == [layer]  # those behind are judged by themselves
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_check_of_the_checkpoint_names_the_node_first(name):
+    graph, (fault, _, node_name, _) = model(), FAULTS[name]
+    found = selfcheck.replay(fault(graph), selfcheck.make(graph), Tolerance())
+    assert found.first == node_name
+    assert found.problem
+
+
+def test_untouched_models_agree():
+    graph = model()
+    found = compare(graph, recorded(graph), Tolerance())
+    assert found.agrees
+    assert found.problem == ""
+    assert [row.layer for row in found.rows] == [mark.layer for mark in graph.landmarks]
+    again = selfcheck.replay(graph, selfcheck.make(graph), Tolerance())
+    assert (again.first, again.problem, again.findings) == (None, "", {})
+
+
+def test_a_tolerance_lets_small_differences_pass():
+    graph = model()
+    other = option(graph, "norm", eps=1.01e-3)
+    assert not compare(other, recorded(graph), Tolerance()).agrees
+    assert compare(other, recorded(graph), Tolerance(rtol=1e-3)).agrees
+
+
+def test_wrong_numbers_of_a_kernel_are_found(monkeypatch):
+    graph = model()
+    check = selfcheck.make(graph)
+    monkeypatch.setattr(modules.Softmax, "forward", lambda self, x: np.full_like(x, 0.3))
+    assert selfcheck.replay(graph, check, Tolerance()).first == "softmax"
+
+
+def test_models_give_their_check_to_checkpoints_and_lose_it_with_other_weights(tmp_path):
+    made = Model(model())
+    made.save(tmp_path / "model.json", check=True)
+    import keydnn
+
+    loaded = keydnn.load(tmp_path / "model.json", verify=True)
+    assert loaded.check is not None
+    assert loaded.check.digests == made.check.digests
+    loaded.load_state_dict(loaded.state_dict())
+    assert loaded.check is None
