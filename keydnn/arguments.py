@@ -13,6 +13,7 @@ from keydnn.errors import ParameterError, UsageError
 
 if TYPE_CHECKING:
     from keydnn.model import Model
+    from keydnn.modules.typed import AnyArray
 
 
 def prepare(threads: int | None) -> None:
@@ -94,6 +95,25 @@ def print_top(array: np.ndarray[tuple[int, ...], np.dtype[Any]], top: int, most:
 def file_part(name: str) -> str:
     """Make the name of an output a part of a file's name."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
+def show_results(names: Sequence[str], arrays: Sequence[AnyArray], output: Path | None, top: int) -> None:
+    """Print what a model gives, or the largest scores, or write it: several outputs into a file each."""
+    from keydnn.names import Names
+    from keydnn.npy import write_npy
+
+    files = Names()
+    for name, array in zip(names, arrays, strict=True):
+        print(f"{name}: {array.dtype} {array.shape}")
+        if output is not None:
+            alone = len(arrays) == 1
+            path = output if alone else output.with_name(f"{output.stem}.{files.new(file_part(name))}.npy")
+            write_npy(path, array)
+            print(f"written to {path}")
+        if top:
+            print_top(array, top)
+        elif output is None:
+            print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
 
 def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:

@@ -13,13 +13,12 @@ import numpy as np
 
 from keydnn.arguments import (
     check_target,
-    file_part,
     numbered,
     open_model,
     prepare,
-    print_top,
     refuse_same,
     show_plan,
+    show_results,
     starts_like_json,
     write_json,
 )
@@ -37,6 +36,7 @@ def convert(
     profile: bool = False,
     architecture: Path | None = None,
     check: bool = True,
+    reference: Path | None = None,
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
 
@@ -51,21 +51,22 @@ def convert(
         profile: measure latency for the report
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
         check: store an example and what a float64 reference computes of it, for keydnn verify; --nocheck does not
+        reference: what keydnn record stored of the file, to be compared with in the report
     """
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
     from keydnn.model import Model, source_record
     from keydnn.profile import latency_of
-    from keydnn.proof import replayed
-    from keydnn.report.data import Verification, file_digests, make_report
+    from keydnn.proof import of_report
+    from keydnn.report.data import file_digests, make_report
     from keydnn.report.write import WRITERS, write_report
 
     if report is not None and report.suffix not in WRITERS:
         raise UsageError(f"--report {report}: give a name that ends in .html, .md or .json")
-    if profile and report is None:
-        raise UsageError("--profile goes with --report")
+    if (profile or reference is not None) and report is None:
+        raise UsageError(f"--{'profile' if profile else 'reference'} goes with --report")
     refuse_same(dst=dst, src=src, architecture=architecture)
-    check_target(report=report, src=src, dst=dst, architecture=architecture)
+    check_target(report=report, src=src, dst=dst, architecture=architecture, reference=reference)
     conversion = convert_file(
         src,
         Options(
@@ -83,7 +84,7 @@ def convert(
     if report is not None:
         sidecar = dst.with_suffix(".safetensors") if weights == "sidecar" else None
         files = {"source": src, "architecture": architecture, "checkpoint": dst, "weights": sidecar}
-        verified = Verification("a float64 reference", replayed(model)) if check else None
+        verified = of_report(model, reference)
         digests = file_digests(files)
         write_report(report, make_report(conversion, graph, files=digests, verification=verified, latency=latency))
     listed = f", listed in {report}" if report else ""
@@ -112,8 +113,7 @@ def run(
         threads: number of threads; all that there can be unless given
     """
     from keydnn.model import load
-    from keydnn.names import Names
-    from keydnn.npy import read_npy, write_npy
+    from keydnn.npy import read_npy
 
     if not inputs:
         raise UsageError("run needs the checkpoint and at least one input: keydnn run model.json input.npy")
@@ -128,21 +128,7 @@ def run(
     found = loaded.predict(arrays[0] if len(arrays) == 1 else list(arrays), batch_size)
     seconds = time.perf_counter() - start
     results = list(found) if isinstance(found, list) else [found]
-    files = Names()
-    for end, result in zip(loaded.graph.results, results, strict=True):
-        array = np.asarray(result)
-        print(f"{end.name}: {array.dtype} {array.shape}")
-        if output is not None:
-            path = (
-                output if len(results) == 1 else output.with_name(f"{output.stem}.{files.new(file_part(end.name))}.npy")
-            )
-            write_npy(path, array)
-            print(f"written to {path}")
-        if top:
-            print_top(array, top)
-        elif output is None:
-            print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
-
+    show_results([end.name for end in loaded.graph.results], [*map(np.asarray, results)], output, top)
     print(f"{len(arrays[0])} examples in {seconds:.3f} s, compiling or loading kernels included")
 
 

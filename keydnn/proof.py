@@ -11,11 +11,12 @@ from keydnn.errors import CheckpointError, ParameterError
 from keydnn.model import Model
 from keydnn.progress import show_status
 from keydnn.report import verification
+from keydnn.report.data import Verification
 from keydnn.verify import selfcheck
 from keydnn.verify.comparison import compare
 from keydnn.verify.record import record
 from keydnn.verify.recording import read_recording
-from keydnn.verify.rows import LayerRow, Tolerance
+from keydnn.verify.rows import Tolerance
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,18 @@ def beside_keras(
     return Proof(verification.comparison_text(title, found), verification.comparison_record(found), found.problem)
 
 
-def replayed(model: Model) -> tuple[LayerRow, ...]:
-    """Replay the check that a model has, if it has one; give the rows by layer."""
+def of_report(model: Model, reference: Path | None) -> Verification | None:
+    """Compare a model with a recording, else with the check that it has; None if there is neither.
+
+    Raises
+    ------
+    RecordingError, InputError
+        The recording is of another model, or damaged.
+    """
+    if reference is not None:
+        recording = read_recording(reference)
+        return Verification(recording.keras, tuple(compare(model.graph, recording, Tolerance()).rows))
     if model.check is None:
-        return ()
-    found = selfcheck.replay(model.graph, model.check, Tolerance())
-    return tuple(selfcheck.by_layer(model.graph, found.rows))
+        return None
+    rows = selfcheck.replay(model.graph, model.check, Tolerance()).rows
+    return Verification("a float64 reference", tuple(selfcheck.by_layer(model.graph, rows)))

@@ -43,11 +43,15 @@ def summary_pairs(report: Report) -> list[tuple[str, str]]:
 
 
 def verified_text(report: Report) -> str:
-    """Say whether the model was verified, in a word or two."""
+    """Say whether the model was verified, and by what."""
     if report.verification is None:
         return "not verified"
     wrong = sum(not row.agrees for row in report.verification.rows)
-    return f"no: {wrong} of {len(report.verification.rows)} layers differ" if wrong else "yes"
+    return (
+        f"no: {wrong} of {len(report.verification.rows)} layers differ"
+        if wrong
+        else f"yes, by {report.verification.against}"
+    )
 
 
 def worst_row(report: Report) -> LayerRow | None:

@@ -77,7 +77,7 @@ def _head(report: Report) -> Iterable[str]:
 def _tone(title: str, text: str) -> str:
     """Give the colour of a value that is good or bad."""
     if title == "Verified":
-        return f' class="{ {"yes": "good", "not verified": "warn"}.get(text, "bad") }"'
+        return f' class="{ {"yes": "good", "not": "warn"}.get(text.partition(" ")[0].rstrip(","), "bad") }"'
     return ' class="warn"' if title == "Warnings" and text != "0" else ""
 
 
