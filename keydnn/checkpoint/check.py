@@ -123,10 +123,12 @@ def _read_digest(spot: Spot) -> Digest:
     for name in numbers:
         if name in said:
             numbers[name] = _number(said[name])
+    shape = said["shape"].sizes()
     at = tuple(_place(item, numeric="mean" in said) for item in said["at"].items())
-    if len(at) > MOST_PLACES:
-        said["at"].fail(f"has {len(at)} items; at most {MOST_PLACES} are possible")
-    return Digest(said["module"].digest(), said["shape"].sizes(), numbers["mean"], numbers["largest"], at)
+    most = min(MOST_PLACES, math.prod(shape))
+    if not min(1, most) <= len(at) <= most:
+        said["at"].fail(f"has {len(at)} items; {f'1 to {most} are' if most else 'none is'} possible")
+    return Digest(said["module"].digest(), shape, numbers["mean"], numbers["largest"], at)
 
 
 def _place(spot: Spot, *, numeric: bool) -> float | str | None:

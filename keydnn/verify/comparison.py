@@ -159,8 +159,9 @@ class _Walk:
                 for name in [name for name in self._values if last.get(name, -1) <= place]:
                     del self._values[name]
         found = {(mark.layer, mark.call, mark.tensor) for marks in self._marks.values() for mark in marks}
-        missing = [f"{layer}@{call}" if call else layer for layer, call, _ in self._recorded.keys() - found]
-        return Comparison(self._rows, self._cause, sorted(set(missing)), outputs)
+        calls = {key[:2] for key in self._recorded} - {key[:2] for key in found}  # outputs that nothing reads may lack
+        missing = sorted(f"{layer}@{call}" if call else layer for layer, call in calls)
+        return Comparison(self._rows, self._cause, missing, outputs)
 
     def _judge(self, name: str) -> None:
         for mark in self._marks.get(name, ()):
@@ -179,7 +180,7 @@ class _Walk:
             self._rows.append(row)
             if found.value.shape == wanted.shape:
                 order = inverse(mark.order) if mark.order else ()
-                self._values[name] = of_any_type(_transposed(wanted, order))
+                self._values[name] = of_any_type(_transposed(_as_before(wanted, found.value), order))
 
     @staticmethod
     def _path(key: Key) -> str:
@@ -190,6 +191,12 @@ class _Walk:
 def in_keras_order(value: Bounded, mark: Landmark) -> Bounded:
     """Give a value with the axes in Keras' order."""
     return Bounded(_transposed(value.value, mark.order), _transposed(value.error, mark.order))
+
+
+def _as_before(array: AnyArray, before: AnyArray) -> AnyArray:
+    """Give numbers in the type that the graph has them in: truth values and integers of Keras are numbers there."""
+    numbers = array.dtype.kind in "fiub" and before.dtype.kind in "fiub"
+    return array.astype(before.dtype) if numbers else array
 
 
 def _transposed(array: AnyArray, order: tuple[int, ...]) -> AnyArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keydnn.graph import Graph
 from keydnn.modules.base import Module
+from keydnn.modules.standardize import Standardize
 from keydnn.verify.recording import Numbers
 
 
@@ -23,11 +24,16 @@ def changed_weights(graph: Graph, recorded: Mapping[str, Numbers]) -> list[str]:
     """Name the layers whose weights are not the numbers that Keras has.
 
     It can be told of layers that have as many as Keras: others are made of what Keras stores (a low-rank update is
-    added to its kernel, biases are added to each other), and their outputs are all that can be compared.
+    added to its kernel, biases are added to each other), and their outputs are all that can be compared.  So it is
+    with deviations, which are the roots of Keras' variances.
     """
     modules: dict[str, dict[int, Module]] = {}
     for node in graph.nodes:
         if node.origin is not None and node.origin.layer in recorded:
             modules.setdefault(node.origin.layer, {})[id(node.module)] = node.module
-    found = {layer: numbers_of(own.values()) for layer, own in modules.items()}
+    found = {
+        layer: numbers_of(own.values())
+        for layer, own in modules.items()
+        if not any(isinstance(module, Standardize) for module in own.values())
+    }
     return [layer for layer, own in found.items() if own.count == recorded[layer].count and own != recorded[layer]]
