@@ -256,6 +256,7 @@ def compare(
     from keydnn.examples import random_inputs
     from keydnn.npy import read_npy
     from keydnn.report.side_by_side import divergence_text, side_by_side_data, side_by_side_table
+    from keydnn.verify.rows import Tolerance
     from keydnn.verify.side_by_side import side_by_side
 
     if seed < 0 or rtol < 0 or atol < 0:
@@ -265,7 +266,7 @@ def compare(
     one, other = open_model(first).graph, open_model(second).graph
     fixed = min(one, other, key=lambda graph: sum(size is None for given in graph.given for size in given.shape))
     arrays = [read_npy(path) for path in input] or random_inputs(fixed, seed=seed)
-    found = side_by_side(one, other, arrays, rtol, atol)
+    found = side_by_side(one, other, arrays, Tolerance(rtol, atol))
     print(side_by_side_table(f"{first} (first) and {second} (second)", found))
     tolerance = {"rtol": rtol, "atol": atol}
     write_json(json, {"first": str(first), "second": str(second), **tolerance, **side_by_side_data(found)})

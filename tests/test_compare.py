@@ -17,7 +17,8 @@ from keydnn.graph import Landmark, Origin
 from keydnn.modules import Add, BatchNorm2d, Conv2d, Flatten, Linear, Permute, ReLU, Tanh
 from keydnn.report.side_by_side import divergence_text, side_by_side_data, side_by_side_table
 from keydnn.verify.changes import changes
-from keydnn.verify.side_by_side import compare_arrays, side_by_side
+from keydnn.verify.rows import Tolerance, judge
+from keydnn.verify.side_by_side import side_by_side
 from keydnn.verify.sites import matched, sites_of
 from tests.convert import files
 
@@ -114,7 +115,7 @@ def test_the_first_layer_beyond_the_tolerance_is_named_with_what_differs():
 
 
 def test_what_differs_is_named_where_outputs_agree_all_the_same():
-    found = side_by_side(small(eps=1e-3), small(eps=1e-5), example(), rtol=1.0)
+    found = side_by_side(small(eps=1e-3), small(eps=1e-5), example(), Tolerance(rtol=1.0))
     assert found.divergent is None
     assert found.pairs[1].changes == ("eps 0.001 and 1e-05",)
     strict = side_by_side(small(eps=1e-3), small(eps=1e-5), example())
@@ -123,28 +124,28 @@ def test_what_differs_is_named_where_outputs_agree_all_the_same():
 
 def test_errors_are_those_of_the_arrays():
     wanted, found = np.array([[3.0, -4.0]], np.float32), np.array([[3.0, -3.5]], np.float32)
-    row = compare_arrays("d", "Dense", (), wanted, found, 0.0, 0.5)
+    row = judge("d", "Dense", (), found, wanted, Tolerance(0.0, 0.5))
     assert (row.max_abs_error, row.max_rel_error, row.agrees) == (0.5, 0.125, True)
     assert row.cosine == pytest.approx(23 / (5 * math.hypot(3, 3.5)))
-    assert not compare_arrays("d", "Dense", (), wanted, found, 0.0, 0.49).agrees
-    assert compare_arrays("d", "Dense", (), wanted, found, 0.125, 0.0).agrees
-    assert not compare_arrays("d", "Dense", (), wanted, found, 0.124, 0.0).agrees
+    assert not judge("d", "Dense", (), found, wanted, Tolerance(0.0, 0.49)).agrees
+    assert judge("d", "Dense", (), found, wanted, Tolerance(0.125, 0.0)).agrees
+    assert not judge("d", "Dense", (), found, wanted, Tolerance(0.124, 0.0)).agrees
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])
 def test_what_is_not_finite_must_be_so_in_both(odd):
     x, y = np.array([1, odd], np.float32), np.array([1, 2], np.float32)
-    assert compare_arrays("a", "A", (), x, x, 0, 0).agrees
+    assert judge("a", "A", (), x, x, Tolerance()).agrees
     for pair in ((x, y), (y, x)):
-        row = compare_arrays("a", "A", (), *pair, 1.0, 1.0)
+        row = judge("a", "A", (), *pair, Tolerance(1.0, 1.0))
         assert (row.agrees, row.max_abs_error) == (False, math.inf)
 
 
 def test_text_and_shapes_are_equal_or_infinitely_apart():
     text, other = np.array(["a", "b"], object), np.array(["a", "c"], object)
-    assert compare_arrays("t", "T", (), text, text, 0, 0).agrees
+    assert judge("t", "T", (), text, text, Tolerance()).agrees
     for pair in ((text, other), (text, text[:1]), (np.zeros((1, 2), np.float32), np.zeros((2, 1), np.float32))):
-        row = compare_arrays("t", "T", (), *pair, 1.0, 1.0)
+        row = judge("t", "T", (), *pair, Tolerance(1.0, 1.0))
         assert (row.agrees, row.max_abs_error) == (False, math.inf)
 
 

@@ -169,7 +169,7 @@ class _Walk:
             found = in_keras_order(self._values[name], mark)
             alone = _transposed(self._alone[name], mark.order)
             modules = self._modules.get(mark.layer, ())
-            row = judge(_called(mark), mark.class_name, modules, found, alone, wanted, self._tolerance)
+            row = judge(_called(mark), mark.class_name, modules, alone, wanted, self._tolerance, found)
             first = all(earlier.agrees for earlier in self._rows)
             if first and not row.agrees:
                 others = {self._path(key): array for key, array in self._recorded.items()}

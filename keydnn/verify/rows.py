@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from keydnn.modules.typed import AnyArray
 from keydnn.reference import Bounded
+from keydnn.reference.bounds import of_any_type
 
 OUTPUT_RTOL = 1e-4  # of what predict gives: roundings add up through a model, differently in any order of sums
 
@@ -33,7 +34,7 @@ class Tolerance:
         """Tell whether the numbers wanted are close enough to the value found."""
         if found.value.shape != wanted.shape:
             return False
-        if found.value.dtype.kind not in "fiu" or wanted.dtype.kind not in "fiub":
+        if not _are_numbers(found.value, wanted):
             return bool(np.array_equal(found.value.astype(str), wanted.astype(str)))
         allowed = found.error + self.atol + self.rtol * largest_of(wanted)
         return bool(np.all(distance(found.value, wanted) <= allowed))
@@ -114,10 +115,10 @@ def judge(
     layer: str,
     class_name: str,
     modules: Sequence[str],
-    found: Bounded,
-    alone: AnyArray,
+    found: AnyArray,
     wanted: AnyArray,
     tolerance: Tolerance,
+    alone: Bounded | None = None,
 ) -> LayerRow:
     """Say how far a layer is from what it should give.
 
@@ -126,32 +127,41 @@ def judge(
     layer, class_name, modules
         As in :class:`LayerRow`.
     found
-        What the layer gives in float64, by itself, and how far float32 may be from it.
-    alone
-        What it gives in a whole run of the graph in float32.
+        What it gives, in a whole run of the graph in float32.
     wanted
         What it should give.
     tolerance
-        What is allowed beyond the bound.
+        What is allowed, beyond the bound if there is one.
+    alone
+        What the layer gives by itself in float64, and how far float32 may be from it: then this is what must agree.
     """
-    names, shape, agrees = tuple(modules), tuple(wanted.shape), tolerance.agrees(found, wanted)
-    if alone.shape != wanted.shape or found.value.shape != wanted.shape:
+    names, shape = tuple(modules), tuple(wanted.shape)
+    agrees = tolerance.agrees(of_any_type(found) if alone is None else alone, wanted)
+    if found.shape != wanted.shape or (alone is not None and alone.value.shape != wanted.shape):
         return LayerRow(layer, class_name, names, shape, np.inf, np.inf, np.nan, None, False)
-    if found.value.dtype.kind not in "fiu" or wanted.dtype.kind not in "fiub":
-        return LayerRow(
-            layer, class_name, names, shape, *(0.0, 0.0, 1.0) if agrees else (np.inf, np.inf, np.nan), None, agrees
-        )
-    apart = distance(found.value, wanted)
+    if not _are_numbers(found, wanted):
+        apart = 0.0 if np.array_equal(found.astype(str), wanted.astype(str)) else np.inf
+        return LayerRow(layer, class_name, names, shape, apart, apart, np.nan if apart else 1.0, None, agrees)
+    return LayerRow(layer, class_name, names, shape, *differences(found, wanted), _units(alone, wanted), agrees)
+
+
+def _are_numbers(*arrays: AnyArray) -> bool:
+    return all(array.dtype.kind in "fiub" for array in arrays)
+
+
+def _units(alone: Bounded | None, wanted: AnyArray) -> float | None:
+    """Give the largest difference in units of the bound; None without one."""
+    if alone is None:
+        return None
+    apart = distance(alone.value, wanted)
     with np.errstate(divide="ignore", invalid="ignore"):
-        units = np.where(apart == 0, 0.0, apart / found.error)
-    bounds = float(np.max(units, initial=0.0))
-    return LayerRow(layer, class_name, names, shape, *differences(alone, wanted), bounds, agrees)
+        return float(np.max(np.where(apart == 0, 0.0, apart / alone.error), initial=0.0))
 
 
 def relative_error(found: AnyArray, wanted: AnyArray) -> float:
     """Give the largest difference by the largest number; infinite if the shapes or texts differ."""
     if found.shape != wanted.shape:
         return float("inf")
-    if found.dtype.kind not in "fiub" or wanted.dtype.kind not in "fiub":
+    if not _are_numbers(found, wanted):
         return 0.0 if np.array_equal(found.astype(str), wanted.astype(str)) else float("inf")
     return differences(found, wanted)[1]

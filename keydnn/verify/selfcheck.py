@@ -216,7 +216,7 @@ def _kernel_row(node: Node, values: Mapping[str, AnyArray], tolerance: Tolerance
         found: Bounded = RULES[type(node.module).__name__](node.module, *map(of_any_type, inputs))
     given = node.module.forward(*inputs)
     class_name = node.origin.class_name if node.origin else type(node.module).__name__
-    return judge(node.name, class_name, (type(node.module).__name__,), found, found.value, given, tolerance)
+    return judge(node.name, class_name, (type(node.module).__name__,), found.value, given, tolerance, found)
 
 
 def _as_given(value: AnyArray) -> AnyArray:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from keydnn.errors import ShapeError
@@ -14,10 +13,10 @@ from keydnn.graph import Graph, Node
 from keydnn.modules.base import shape_text
 from keydnn.modules.typed import AnyArray
 from keydnn.verify.changes import changes
-from keydnn.verify.rows import LayerRow, differences
+from keydnn.verify.rows import LayerRow, Tolerance, judge
 from keydnn.verify.sites import Site, matched, read_by, sites_of
 
-RTOL, ATOL = 1e-5, 1e-8
+CLOSE = Tolerance(rtol=1e-5, atol=1e-8)
 INFINITE = float("inf")
 OUTPUT = "(output)"  # where the class of a layer stands
 
@@ -60,7 +59,7 @@ class SideBySide:
 
 
 def side_by_side(
-    first: Graph, second: Graph, inputs: Sequence[npt.ArrayLike], rtol: float = RTOL, atol: float = ATOL
+    first: Graph, second: Graph, inputs: Sequence[npt.ArrayLike], tolerance: Tolerance = CLOSE
 ) -> SideBySide:
     """Run two graphs on the same inputs, module by module, and compare the output of each layer that both have.
 
@@ -70,8 +69,8 @@ def side_by_side(
         The graphs.
     inputs
         One array an input, in order, for both.
-    rtol, atol
-        What is allowed: ``atol + rtol`` times the largest absolute number of the first.
+    tolerance
+        What is allowed, relative to the numbers of the first.
 
     Raises
     ------
@@ -89,19 +88,19 @@ def side_by_side(
         if name in kept:
             wanted[name] = value
 
-    def judge(name: str, value: AnyArray) -> None:
+    def compare(name: str, value: AnyArray) -> None:
         for here, there in pairs:
             if here and there and there.value == name:
                 a, b = _ordered(wanted[here.value], here), _ordered(value, there)
                 modules = tuple(type(module).__name__ for module in here.modules)
-                rows[here.name] = compare_arrays(here.name, here.class_name, modules, a, b, rtol, atol)
+                rows[here.name] = judge(here.name, here.class_name, modules, b, a, tolerance)
                 if a.shape != b.shape:
                     notes[here.name].append(f"output of shape {shape_text(a.shape)} and {shape_text(b.shape)}")
 
     results = _run(first, "first", inputs, keep)
-    others = _run(second, "second", inputs, judge)
+    others = _run(second, "second", inputs, compare)
     return SideBySide(
-        [*_pairs(pairs, rows, notes), *_outputs(first, second, results, others, rtol, atol)],
+        [*_pairs(pairs, rows, notes), *_outputs(first, second, results, others, tolerance)],
         [f"{here.name} ({here.class_name})" for here, there in pairs if here and not there],
         [f"{there.name} ({there.class_name})" for here, there in pairs if there and not here],
     )
@@ -138,14 +137,14 @@ def _pairs(
 
 
 def _outputs(
-    first: Graph, second: Graph, results: Sequence[AnyArray], others: Sequence[AnyArray], rtol: float, atol: float
+    first: Graph, second: Graph, results: Sequence[AnyArray], others: Sequence[AnyArray], tolerance: Tolerance
 ) -> list[Pair]:
     """Compare the outputs; if one has more, what is missing does not agree."""
     found = []
     for place in range(max(len(first.results), len(second.results))):
         names = [graph.results[place].name if place < len(graph.results) else "" for graph in (first, second)]
         if all(names):
-            row = compare_arrays(names[0], OUTPUT, (), results[place], others[place], rtol, atol)
+            row = judge(names[0], OUTPUT, (), others[place], results[place], tolerance)
         else:
             row = LayerRow(names[0] or names[1], OUTPUT, (), (), INFINITE, INFINITE, float("nan"), None, False)
         missing = () if all(names) else (f"only in the {'first' if names[0] else 'second'}",)
@@ -169,21 +168,3 @@ def _run(
 
 def _ordered(value: AnyArray, site: Site) -> AnyArray:
     return value.transpose(site.order) if site.order else value
-
-
-def compare_arrays(
-    layer: str, class_name: str, modules: tuple[str, ...], wanted: AnyArray, found: AnyArray, rtol: float, atol: float
-) -> LayerRow:
-    """Give the row of two arrays, of which the first is what there should be.
-
-    Arrays of different shapes, and different text, are infinitely far apart.
-    """
-    alike = wanted.shape == found.shape
-    if not alike or wanted.dtype == object or found.dtype == object:
-        same = alike and bool(np.array_equal(wanted, found))
-        apart = 0.0 if same else INFINITE
-        return LayerRow(layer, class_name, modules, wanted.shape, apart, apart, 1.0 if same else np.nan, None, same)
-    absolute, relative, cosine = differences(found, wanted)
-    finite = np.abs(wanted[np.isfinite(wanted)])
-    agrees = absolute <= atol + rtol * float(np.max(finite, initial=0.0))
-    return LayerRow(layer, class_name, modules, wanted.shape, absolute, relative, cosine, None, agrees)
