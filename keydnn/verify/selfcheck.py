@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from keydnn.reference.bounds import of_any_type
 from keydnn.verify.rows import OUTPUT_RTOL, LayerRow, Tolerance, judge, largest_of, relative_error
 
 PLACES = 8  # numbers of a node's output that are kept; of what the model gives, as many as can be
-DIGITS = 6  # significant digits of them, so that the last bits of one machine's float64 do not show
+DIGITS = 6  # kept behind the first one of the largest number, so that what float64 rounds on one machine does not show
 CLOSE = 2e-6  # relative to the largest number of the node: half a unit of the last digit, and float64's roundings
 FREE_SIZES = (16, 32, 64, 128, 256)  # tried where a size other than the batch is free, until one fits
 
@@ -87,14 +88,12 @@ def _summary(module: str, value: AnyArray, places: int) -> Digest:
     chosen = flat[np.linspace(0, flat.size - 1, min(places, flat.size)).astype(np.int64)] if flat.size else flat
     if value.dtype.kind not in "fiub":
         return Digest(module, value.shape, None, None, tuple(map(str, chosen)))
-    finite = flat[np.isfinite(flat)].astype(np.float64)
-    mean = float(finite.mean()) if finite.size else 0.0
-    at = tuple(_short(float(number)) if np.isfinite(number) else None for number in chosen)
-    return Digest(module, value.shape, _short(mean), _short(largest_of(value)), at)
-
-
-def _short(number: float) -> float:
-    return float(f"{number:.{DIGITS - 1}e}")
+    finite, largest = flat[np.isfinite(flat)].astype(np.float64), largest_of(value)
+    digits = DIGITS - math.floor(math.log10(largest)) if largest else 0
+    numbers = [float(finite.mean()) if finite.size else 0.0, largest]
+    mean, most = (round(number, digits) + 0.0 for number in numbers)  # never -0.0
+    at = tuple(round(float(number), digits) + 0.0 if np.isfinite(number) else None for number in chosen)
+    return Digest(module, value.shape, mean, most, at)
 
 
 @dataclass(frozen=True)
