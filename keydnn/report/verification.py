@@ -11,6 +11,7 @@ from keydnn.verify.comparison import Comparison
 from keydnn.verify.rows import LayerRow
 from keydnn.verify.selfcheck import Replay, by_layer
 
+MOST_NAMED = 5
 COLUMNS: Sequence[tuple[str, Align]] = (
     ("layer", "left"), ("became", "left"), ("output", "left"), ("max abs", "right"), ("max rel", "right"),
     ("cosine", "right"), ("of bound", "right"), ("", "left"),
@@ -53,12 +54,13 @@ def comparison_lines(found: Comparison) -> list[str]:
     """Say how many layers agree, which is the first that does not, and why."""
     agree = sum(row.agrees for row in found.rows)
     lines = [f"{agree} of {len(found.rows)} outputs of layers agree with Keras"]
-    if found.unmatched:
-        shown = ", ".join(found.unmatched[:5])
-        more = f" and {len(found.unmatched) - 5} more" if len(found.unmatched) > 5 else ""
-        lines.append(
-            f"recorded, but not in the graph (nothing reads them, or they are inside of others): {shown}{more}"
-        )
+    for names, what in (
+        (found.unmatched, "recorded, but not in the graph (not read, or inside of others)"),
+        (found.unrecorded, "in the graph, but not recorded"),
+    ):
+        if names:
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            lines.append(f"{what}: {', '.join(names[:MOST_NAMED])}{more}")
     if found.first is not None:
         lines.append(f"first divergent layer: {found.first.layer} ({found.first.class_name})")
         lines.append(f"likely cause: {found.cause}" if found.cause else "no known cause explains it")
@@ -101,6 +103,7 @@ def comparison_record(found: Comparison) -> dict[str, Any]:
         "cause": found.cause or None,
         "outputs": dict(found.outputs),
         "unmatched": list(found.unmatched),
+        "unrecorded": list(found.unrecorded),
         "layers": [row_record(row) for row in found.rows],
     }
 

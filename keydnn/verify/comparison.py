@@ -40,6 +40,8 @@ class Comparison:
         What would explain the first layer that does not agree, found by trying; empty where nothing does.
     unmatched
         Layers that were recorded, and have no place in the graph.
+    unrecorded
+        Layers of the graph that were not recorded.
     outputs
         How far what ``predict`` gives is from Keras' outputs, relative to the largest number, by name.
     """
@@ -47,6 +49,7 @@ class Comparison:
     rows: list[LayerRow]
     cause: str
     unmatched: list[str]
+    unrecorded: list[str]
     outputs: Mapping[str, float]
 
     @property
@@ -84,7 +87,7 @@ def compare(graph: Graph, recording: Recording, tolerance: Tolerance) -> Compari
     Raises
     ------
     RecordingError
-        The recording has other inputs than the graph.
+        The recording has other inputs or outputs than the graph, or none of its layers.
     ShapeError
         Inputs that do not fit the graph.
     """
@@ -95,6 +98,8 @@ def compare(graph: Graph, recording: Recording, tolerance: Tolerance) -> Compari
     for mark in graph.landmarks:
         if (mark.layer, mark.call, mark.tensor) in recorded:
             marks.setdefault(mark.value, []).append(mark)
+    if not marks:
+        raise RecordingError(f"the recording of {recording.source} has none of the layers of the model")
     return _Walk(graph, inputs, recorded, marks, tolerance, changed).run(_output_errors(graph, inputs, recording))
 
 
@@ -161,7 +166,10 @@ class _Walk:
         found = {(mark.layer, mark.call, mark.tensor) for marks in self._marks.values() for mark in marks}
         calls = {key[:2] for key in self._recorded} - {key[:2] for key in found}  # outputs that nothing reads may lack
         missing = sorted(f"{layer}@{call}" if call else layer for layer, call in calls)
-        return Comparison(self._rows, self._cause, missing, outputs)
+        known = {key[:2] for key in self._recorded}
+        marks = [mark for mark in self._graph.landmarks if (mark.layer, mark.call) not in known]
+        unrecorded = sorted({f"{mark.layer}@{mark.call}" if mark.call else mark.layer for mark in marks})
+        return Comparison(self._rows, self._cause, missing, unrecorded, outputs)
 
     def _judge(self, name: str) -> None:
         for mark in self._marks.get(name, ()):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keydnn import Graph, Input, Model, Node, Output, modules
+from keydnn.errors import RecordingError
 from keydnn.graph import Landmark, Origin
 from keydnn.verify import selfcheck
 from keydnn.verify.comparison import compare
@@ -225,3 +226,15 @@ def test_what_float64_rounds_does_not_show_in_a_check():
     digest = selfcheck.make(graph).digests["y"]
     assert digest.mean == 0
     assert digest.largest == round(digest.largest, 6)
+
+
+def test_recordings_of_other_models_are_refused_and_missing_layers_listed():
+    graph = model()
+    whole = recorded(graph)
+    other = dataclasses.replace(
+        whole, activations=tuple(dataclasses.replace(a, layer=f"{a.layer}_9") for a in whole.activations)
+    )
+    with pytest.raises(RecordingError, match="none of the layers"):
+        compare(graph, other, Tolerance())
+    found = compare(graph, dataclasses.replace(whole, activations=whole.activations[1:]), Tolerance())
+    assert (found.agrees, found.unrecorded, found.unmatched) == (True, ["conv"], [])
