@@ -202,21 +202,6 @@ def test_a_nested_model_whose_weights_are_named_after_its_layers(tmp_path):
     np.testing.assert_allclose(from_keras(path, strict=False).predict(x), wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["Highway", "MaxoutDense", "SReLU"])
-def test_layers_without_successor_say_so(tmp_path, name):
-    config = [{"class_name": name, "config": {"name": "l", "output_dim": 3, "batch_input_shape": [None, 4]}}]
-    with pytest.raises(KerasInteropError, match="a class of Keras 1, which no later Keras has"):
-        from_keras(files.write_keras1(tmp_path / "m.h5", config, {"l": {}}))
-
-
-@pytest.mark.parametrize("mode", [1, 2])
-def test_batch_normalization_by_the_batch_itself_is_refused(tmp_path, mode):
-    entry = {"name": "n", "mode": mode, "axis": -1, "epsilon": 0.01, "batch_input_shape": [None, 4]}
-    config = [{"class_name": "BatchNormalization", "config": entry}]
-    with pytest.raises(KerasInteropError, match=f"BatchNormalization with mode={mode}"):
-        from_keras(files.write_keras1(tmp_path / "m.h5", config, {"n": NORM}), strict=False)
-
-
 def test_hard_sigmoid_is_that_of_keras_1(tmp_path):
     config = [
         {

@@ -9,6 +9,7 @@ import numpy as np
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.registry import builds
 from keydnn.convert.normalize.activations import activation_name
+from keydnn.errors import ShapeError
 from keydnn.modules.activation import (
     CELU,
     ELU,
@@ -36,10 +37,10 @@ from keydnn.modules.activation import (
     TanhShrink,
 )
 from keydnn.modules.arithmetic import Scalar, Where
-from keydnn.modules.base import Module, shape_text
+from keydnn.modules.base import Array, Module, shape_text
 from keydnn.modules.constant import Constant
-from keydnn.modules.merge import Add, Multiply
-from keydnn.modules.rescale import Rescale
+from keydnn.modules.merge import Add, Minimum, Multiply, Subtract
+from keydnn.modules.rescale import Affine, Rescale
 from keydnn.modules.shape import Reshape
 from keydnn.modules.softmax import GLU, LogSoftmax, Softmax, Sparsemax
 
@@ -140,6 +141,51 @@ def prelu(call: LayerCall) -> Value:
     shape = tuple(1 if axis in shared else call.size(x, axis) for axis in range(1, len(x.shape)))
     (weight,) = call.weights(alpha=shape)
     return call.emit(PReLU(shape, weight=weight), x)
+
+
+def _numbers_of_cells(call: LayerCall, x: Value, *names: str) -> list[Array]:
+    """Read weights that have a number for each cell, or one for a whole axis, as ``shared_axes`` said in training.
+
+    Keras 1 did not always write that option, but the weights have those axes as 1.
+    """
+    sizes = call.stored_shape(names[0], 0) or tuple(call.size(x, axis) for axis in range(1, len(x.shape)))
+    fits = len(sizes) == len(x.shape) - 1 and all(a in (1, b) for a, b in zip(sizes, x.shape[1:], strict=True))
+    if not fits:
+        raise ShapeError(f"weights of shape {shape_text(sizes)} for an input {shape_text(x.shape)}")
+    shapes: dict[str, tuple[int, ...] | None] = dict.fromkeys(names, sizes)
+    return call.weights((), **shapes)
+
+
+def _affine(call: LayerCall, x: Value, weight: Array, bias: Array | float, part: str = "") -> Value:
+    bias = np.broadcast_to(np.float32(bias), weight.shape)
+    return call.emit(Affine(weight.shape, weight=weight, bias=bias), x, part=part)
+
+
+@builds("ParametricSoftplus", passes_mask=True, gone=2)
+def parametric_softplus(call: LayerCall) -> Value:
+    """``alpha * softplus(beta * x)`` with numbers for each cell."""
+    call.ignore("alpha_init", "shared_axes")
+    x = call.input()
+    alpha, beta = _numbers_of_cells(call, x, "alpha", "beta")
+    return _affine(call, call.emit(Softplus(), _affine(call, x, beta, 0.0, "scaled"), part="softplus"), alpha, 0.0)
+
+
+@builds("SReLU", passes_mask=True, gone=2)
+def s_shaped_relu(call: LayerCall) -> Value:
+    """``x`` between two thresholds, and a slope of its own on either side; numbers for each cell.
+
+    The threshold on the right is ``t_left + |t_right|``, rounded as Keras 1 did.
+    """
+    call.ignore("shared_axes", "t_left_init", "a_left_init", "t_right_init", "a_right_init")
+    x = call.input()
+    t_left, a_left, t_right, a_right = _numbers_of_cells(call, x, "t_left", "a_left", "t_right", "a_right")
+    top, one = t_left + abs(t_right), np.ones_like(t_left)
+    below = call.emit(ReLU(), _affine(call, x, -one, t_left, "under"), part="below")
+    above = call.emit(ReLU(), _affine(call, x, one, -t_left, "over"), part="above")
+    center = call.emit(Minimum(), above, call.constant(top - t_left, "width"), part="center")
+    left = call.emit(Subtract(), center, _affine(call, below, a_left, 0.0, "left"), part="both")
+    beyond = call.emit(ReLU(), _affine(call, x, one, -top, "past"), part="beyond")
+    return call.emit(Add(), _affine(call, left, one, t_left, "shifted"), _affine(call, beyond, a_right, 0.0, "right"))
 
 
 @builds("ELU", passes_mask=True, stepwise=True)

@@ -189,7 +189,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
     """Build one call and give its outputs; none if an obstacle prevents it."""
     full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
     builder = BUILDERS.get(full)
-    if builder is None:
+    if builder is None or 0 < builder.gone <= call.version[0]:
         notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer))
         return ()
     try:

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.reduce import reduced
 from keydnn.convert.build.registry import builds
+from keydnn.modules.arithmetic import Binary, Scalar
 from keydnn.modules.base import Array, as_float32
+from keydnn.modules.merge import Subtract
 from keydnn.modules.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, LayerNorm, RMSNorm, UnitNorm
 from keydnn.modules.rescale import Affine
 from keydnn.modules.standardize import Standardize
+from keydnn.modules.unary import Unary
 
 BATCH_NORMS = {2: BatchNorm1d, 3: BatchNorm1d, 4: BatchNorm2d, 5: BatchNorm3d}
 
@@ -26,7 +30,7 @@ def batch_normalization(call: LayerCall) -> Value:
     renorm = call.boolean("renorm", False)
     call.require("virtual_batch_size", None)
     call.require("adjustment", None)
-    call.require("mode", 0, None)
+    mode = _mode_of(call)
     call.ignore("momentum", "fused", "synchronized", "renorm_clipping", "renorm_momentum")
     call.ignore_mask()
     x = call.input()
@@ -42,6 +46,8 @@ def batch_normalization(call: LayerCall) -> Value:
     )
     if renorm:
         call.ignore_weights("moving_stddev", "renorm_mean", "renorm_stddev")
+    if mode == 1:
+        return _samplewise(call, x, positions, eps, arrays)
     if len(positions) > 1:
         return _cellwise(call, x, sizes[1:], eps, use_weight, use_bias, arrays)
     weight, bias, mean, variance = _split(arrays, use_weight, use_bias)
@@ -53,6 +59,35 @@ def batch_normalization(call: LayerCall) -> Value:
     )
     x = call.channel_axis_first(x, positions[0], f"axis={axes[0]}")
     return call.channel_axis_back(call.emit(module, x), positions[0])
+
+
+def _mode_of(call: LayerCall) -> int:
+    """Read Keras 1's ``mode``: 0 is what it does today, 1 normalizes each line of the last axis by itself."""
+    mode = call.option("mode") or 0
+    if mode == 2:
+        call.refuse("mode", "the statistics of the batch itself, so that an example's result depends on the others")
+    elif mode not in (0, 1):
+        call.refuse("mode", "0 and 1 are expected")
+    elif mode == 1 and call.version < (1, 1):
+        call.refuse("mode", "its formula changed in the versions before 1.1; the file does not say a later one")
+    return int(mode == 1)
+
+
+def _samplewise(call: LayerCall, x: Value, positions: Sequence[int], eps: float, arrays: Sequence[Array]) -> Value:
+    """``(x - mean) / (sqrt(variance + eps) + eps) * gamma + beta`` along the last axis: eps is added twice."""
+    last = len(x.shape) - 1
+    if list(positions) != [last]:
+        call.refuse("axis", "with mode=1 only the last one")
+        call.stop()
+    mean = reduced(call, "mean", x, (last,), True, "mean")
+    difference = call.emit(Subtract(), x, mean, part="difference")
+    square = call.emit(Unary("square"), difference, part="square")
+    variance = reduced(call, "mean", square, (last,), True, "variance")
+    std = call.emit(Unary("sqrt"), call.emit(Scalar("add", eps), variance, part="variance.eps"), part="std")
+    std = call.emit(Scalar("add", eps), std, part="std.eps")
+    normed = call.emit(Binary("divide"), difference, std, part="normed")
+    weight, bias = (array.reshape((1,) * (last - 1) + array.shape) for array in arrays[:2])
+    return call.emit(Affine(weight.shape, weight=weight, bias=bias), normed)
 
 
 def _cellwise(

@@ -30,6 +30,8 @@ class Builder:
         Dtypes of inputs that the class is made for, the usual one first; such inputs are not float32 then.
     stepwise
         Whether the class does the same to (N, T, ...) as to each step of it, so that it needs no TimeDistributed.
+    gone
+        The first major version of Keras that does not have the class any more; 0 where there is none.
     stem
         The slice: name of the file in ``build/``, ``modules/``, ``tests/layers/`` and ``docs/layers/``.
     """
@@ -40,6 +42,7 @@ class Builder:
     passes_mask: int
     reads: tuple[str, ...]
     stepwise: bool
+    gone: int
     stem: str
 
 
@@ -52,6 +55,7 @@ def builds(
     passes_mask: int = 0,
     reads: tuple[str, ...] = ("float32",),
     stepwise: bool = False,
+    gone: int = 0,
 ) -> Callable[[Build], Build]:
     """Register a function as the builder of one or more Keras classes."""
 
@@ -60,7 +64,9 @@ def builds(
         for class_name in class_names:
             if class_name in BUILDERS:
                 raise ParameterError(f"two builders for the Keras class {class_name}")
-            BUILDERS[class_name] = Builder(class_name, build, fused_activation, passes_mask, reads, stepwise, stem)
+            BUILDERS[class_name] = Builder(
+                class_name, build, fused_activation, passes_mask, reads, stepwise, gone, stem
+            )
         return build
 
     return register

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from keydnn.convert.normalize.keras1 import GONE
+from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.read.record import Layer
 
 TOOLKIT = "a wrapper of the TensorFlow Model Optimization Toolkit; save the model {} it"
 LOST = {"einsum", "linalg.einsum"}
 REASONS = {
-    **dict.fromkeys(GONE, "a class of Keras 1, which no later Keras has"),
     **dict.fromkeys(
         ("AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"),
         "changes images by what is in them; prepare the images before the model, and save it without this layer",
@@ -45,6 +44,8 @@ def why(layer: Layer) -> str:
     name = layer.class_name
     if name in REASONS:
         return REASONS[name]
+    if name in BUILDERS and not layer.package:
+        return f"a class that Keras {BUILDERS[name].gone} does not have any more"
     if layer.package:
         return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
     return "a class that KeyDNN does not know"

@@ -23,7 +23,6 @@ CLASSES = {
     "SeparableConvolution2D": "SeparableConv2D",
     "TimeDistributedDense": "Dense",
 }
-GONE = {"Highway", "MaxoutDense", "ParametricSoftplus", "SReLU"}  # no later Keras has them
 OPTIONS = {
     "atrous_rate": "dilation_rate",
     "bias": "use_bias",

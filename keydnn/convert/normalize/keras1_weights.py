@@ -31,6 +31,10 @@ ROLES = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),  # called running_std, but the variance
     "Embedding": ("embeddings",),
     "PReLU": ("alpha",),
+    "ParametricSoftplus": ("alpha", "beta"),
+    "SReLU": ("t_left", "a_left", "t_right", "a_right"),
+    "MaxoutDense": ("kernel", "bias"),
+    "Highway": ("kernel", "carry_kernel", "bias", "carry_bias"),
     "SimpleRNN": ("kernel", "recurrent_kernel", "bias"),
     "GRU": ("kernel", "recurrent_kernel", "bias"),
     "LSTM": ("kernel", "recurrent_kernel", "bias"),
@@ -55,6 +59,8 @@ def _rearranged(layer: Layer) -> Layer:
     gates = GATES.get(layer.class_name, ())
     if gates and len(tensors) == 3 * len(gates):
         tensors = [_joined([_kernel(layer, tensors[3 * gate + kind], kind) for gate in gates]) for kind in range(3)]
+    elif layer.class_name == "Highway" and [len(tensor.shape) for tensor in tensors] == [2, 1, 2, 1]:  # Keras 1.0
+        tensors = [tensors[place] for place in (0, 2, 1, 3)]
     elif len(tensors) <= len(roles):
         tensors = [_kernel(layer, tensor, place) for place, tensor in enumerate(tensors)]
     else:
