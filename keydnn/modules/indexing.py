@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Array, Module, Permutation, Shape, choice, integer, module, number, shape_text
+from keydnn.modules.base import Array, Module, Permutation, Shape, choice, flag, integer, module, number, shape_text
 from keydnn.modules.rearrange import canonical_sizes
 
 End = int | None
@@ -197,6 +197,44 @@ class TopK(Module):
     def compute(self, *inputs: Array, out: Array) -> None:
         order = np.argsort(-inputs[0], self.dim, kind="stable")
         np.copyto(out, np.take(order, range(self.k), self.dim))
+
+    def permuted(self, permutation: Permutation) -> Module:
+        return dataclasses.replace(self, dim=permutation.index(self.dim))
+
+
+@module
+class Sort(Module):
+    """The cells of an axis in order, as the ``values`` of ``torch.sort``; NaN comes behind all numbers.
+
+    Parameters
+    ----------
+    dim
+        The axis.
+    descending
+        Whether the largest cell comes first.
+
+    Keras source: ``keras.ops.sort``.
+    """
+
+    dim: int
+    descending: bool = False
+
+    def __post_init__(self) -> None:
+        self.set(dim=integer("dim", self.dim), descending=flag("descending", self.descending))
+        super().__post_init__()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (x,) = shapes
+        if self.dim >= len(x):
+            raise ShapeError(f"{self} takes an input with an axis {self.dim}, got {shape_text(x)}")
+        return x
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        (x,) = inputs
+        np.copyto(out, -x if self.descending else x)
+        out.sort(self.dim, kind="stable")  # equal cells may be zeros of either sign
+        if self.descending:
+            np.negative(out, out=out)
 
     def permuted(self, permutation: Permutation) -> Module:
         return dataclasses.replace(self, dim=permutation.index(self.dim))

@@ -52,10 +52,19 @@ def _top_k(module: Any, x: Bounded) -> Bounded:
     return Bounded(f64(found), np.moveaxis(f64(error), -1, module.dim))
 
 
+def _sort(module: Any, x: Bounded) -> Bounded:
+    """Sort: the j-th cell moves by no more than the cell that moves most, whatever their order becomes."""
+    sign = -1.0 if module.descending else 1.0
+    found = sign * np.sort(sign * x.value, axis=module.dim, kind="stable")
+    largest = x.error.max(axis=module.dim, keepdims=True, initial=0)
+    return Bounded(found, np.broadcast_to(largest, found.shape).copy())
+
+
 RULES: Rules = {
     "Slice": selected(lambda module, x: x[(slice(None), *(slice(*ends) for ends in module.slices))]),
     "IndexSelect": selected(lambda module, x: np.take(x, module.index, module.dim)),
     "Gather": _gather,
     "TopK": _top_k,
+    "Sort": _sort,
     "Pad": _pad,
 }

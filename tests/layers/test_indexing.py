@@ -1,4 +1,4 @@
-"""Slice, IndexSelect, Gather, TopK, Pad."""
+"""Slice, IndexSelect, Gather, TopK, Sort, Pad."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules import Gather, IndexSelect, Pad, Slice, TopK
+from keydnn.modules import Gather, IndexSelect, Pad, Slice, Sort, TopK
 from tests.properties import assert_permuted
 
 X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -78,7 +78,23 @@ def test_the_largest_come_first_and_of_equals_the_first(cells, data):
     np.testing.assert_array_equal(TopK(k, 1)(np.array([cells] * 2)[:, :, None])[..., 0], [wanted] * 2)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([-np.inf, -1.0, 0.5, 2.0, np.inf, np.nan]), min_size=1, max_size=9), st.booleans())
+def test_cells_in_order_and_nan_behind_them(cells, descending):
+    numbers = sorted((cell for cell in cells if cell == cell), reverse=descending)
+    wanted = numbers + [np.nan] * (len(cells) - len(numbers))
+    np.testing.assert_array_equal(Sort(1, descending)([cells]), [wanted])
+    np.testing.assert_array_equal(Sort(1, descending)(np.array([cells] * 2)[:, :, None])[..., 0], [wanted] * 2)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_zeros_of_either_sign_stay_as_they_stood(descending):
+    zeros = [[0.0, -0.0, -0.0, 0.0, -0.0]]
+    np.testing.assert_array_equal(np.signbit(Sort(1, descending)(zeros)), np.signbit(zeros))
+
+
 def test_free_sizes():
+    assert Sort(2).output_shape((None, 4, None)) == (None, 4, None)
     assert TopK(3, 2).output_shape((None, 4, None)) == (None, 4, 3)
     assert Slice((ALL, (1, 3, None))).output_shape((None, None, None)) == (None, None, None)
     assert Slice(((None, None, -1), (1, 3, None))).output_shape((None, 4, 5)) == (None, 4, 2)
@@ -91,6 +107,10 @@ def test_free_sizes():
 )
 def test_permuted_modules(module):
     assert_permuted(module, (0, 2, 1), X)
+
+
+def test_permuted_sort():
+    assert_permuted(Sort(2, descending=True), (0, 2, 1), X)
 
 
 def test_permuted_top_k():
@@ -112,6 +132,7 @@ def test_permuted_gather():
         pytest.param(lambda: Gather(0), "dim", id="gather-batch"),
         pytest.param(lambda: TopK(0, 1), "k", id="top-0"),
         pytest.param(lambda: TopK(1, 0), "dim", id="top-batch"),
+        pytest.param(lambda: Sort(0), "dim", id="sort-batch"),
         pytest.param(lambda: Pad((1, 2)), "padding", id="pad-numbers"),
         pytest.param(lambda: Pad(((-1, 0),)), "padding", id="pad-negative"),
         pytest.param(lambda: Pad(((1, 0),), "edge"), "mode", id="pad-mode"),
@@ -132,6 +153,7 @@ def test_bad_parameters_are_refused_by_name(make, words):
         pytest.param(Gather(2), [(2, 3), (2, 3)], "axis 2", id="gather-no-axis"),
         pytest.param(TopK(4, 1), [(2, 3)], "4 or more cells along axis 1", id="top-too-many"),
         pytest.param(TopK(1, 2), [(2, 3)], "cells along axis 2", id="top-no-axis"),
+        pytest.param(Sort(2), [(2, 3)], "an axis 2", id="sort-no-axis"),
         pytest.param(Pad(((3, 0),), "reflect"), [(2, 3)], "more cells of axis 1", id="reflect-too-many"),
         pytest.param(Pad(((4, 0),), "symmetric"), [(2, 3)], "more cells of axis 1", id="symmetric-too-many"),
         pytest.param(Pad(((4, 0),)), [(2, 3, 4)], "rank 2", id="pad-other-rank"),

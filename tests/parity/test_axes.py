@@ -374,6 +374,19 @@ outputs(
     ],
     draw=whole,
 )
+outputs(
+    "sorted",
+    IMAGE,
+    keras3=lambda ops, x: [
+        *(ops.sort(x), ops.sort(x, axis=1), ops.sort(x, axis=-2), ops.sort(ops.sum(x, (1, 2)))),
+        *(ops.argsort(x), ops.argsort(x, axis=1), ops.argsort(x, axis=-2)),
+    ],
+    keras2=lambda tf, x: [
+        *(tf.sort(x), tf.sort(x, axis=1), tf.sort(x, -2, "DESCENDING"), tf.sort(x, direction="DESCENDING")),
+        *(tf.argsort(x), tf.argsort(x, 1), tf.argsort(x, axis=2, direction="DESCENDING", stable=True)),
+    ],
+    draw=whole,
+)
 outputs("triangles", SHAPE, keras3=lambda ops, x: [ops.tril(x), ops.triu(x), ops.tril(x, 1), ops.triu(x, -1)])
 
 

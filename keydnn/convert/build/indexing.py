@@ -15,10 +15,10 @@ from keydnn.modules.arithmetic import Where
 from keydnn.modules.base import Shape, shape_text
 from keydnn.modules.category import OneHot
 from keydnn.modules.embedding import Embedding
-from keydnn.modules.indexing import Gather, IndexSelect, Pad, Slice, TopK
+from keydnn.modules.indexing import Gather, IndexSelect, Pad, Slice, Sort, TopK
 from keydnn.modules.rearrange import Squeeze, Unsqueeze
 from keydnn.modules.shape import Permute, Reshape
-from keydnn.modules.unary import FullLike
+from keydnn.modules.unary import FullLike, Unary
 from keydnn.strict_json import clip
 
 ALL = (None, None, None)
@@ -187,6 +187,20 @@ def top_k(call: LayerCall) -> list[Value]:
     axis = axis_of(call, len(x.shape) - 1, len(x.shape), "k")
     places = call.emit(TopK(k, axis), x, part="places")
     return [call.emit(Gather(axis), x, places), places]
+
+
+@builds("ops>Sort", "ops>Argsort")
+def sort(call: LayerCall) -> Value:
+    """All cells of an axis in order, or their places: rising, those of the largest cells of what is negated."""
+    axis = call.option("axis", -1)
+    rising = call.choice("direction", "ASCENDING", ("ASCENDING", "DESCENDING")) == "ASCENDING"
+    call.ignore("stable")  # it always is
+    x = call.input()
+    axis = axis_of(call, axis, len(x.shape))
+    if call.class_name == "Sort":
+        return call.emit(Sort(axis, descending=not rising), x)
+    places = TopK(call.size(x, axis), axis)
+    return call.emit(places, call.emit(Unary("neg"), x, part="negated") if rising else x)
 
 
 @builds("ops>Pad")

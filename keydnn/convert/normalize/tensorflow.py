@@ -116,6 +116,8 @@ FUNCTIONS: Mapping[str, Signature] = {
         for name in ("patches", "image_patches")
     },
     "top_k": Signature("TopK", ("input",)),
+    "sort": Signature("Sort", ("values",)),
+    "argsort": Signature("Argsort", ("values",)),
     "shape": Signature("Shape", ("input",)),
     **{
         f"{short}_pool{axes}": Signature(class_name, ("input",), {"ksize": "pool_size"})
