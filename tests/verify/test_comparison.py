@@ -10,7 +10,7 @@ from keydnn import Graph, Input, Node, Output, modules
 from keydnn.graph import Landmark, Origin
 from keydnn.verify.comparison import compare
 from keydnn.verify.recording import Activation, Numbers, Recording
-from keydnn.verify.rows import Tolerance
+from keydnn.verify.rows import Tolerance, relative_error
 
 X = np.array([[-1, 2, 3]], np.float32)
 
@@ -52,3 +52,9 @@ def test_deviations_are_roots_of_what_keras_has():
     graph = Graph([Input("x", (None, 3))], nodes, [Output("y", "y")], landmarks=[Landmark("norm", "B", 0, 0, "y")])
     made = recording(X / 2, ("norm", 0, X / 2), norm=Numbers(6, "1" * 64))
     assert compare(graph, made, Tolerance()).agrees
+
+
+def test_denormal_numbers_may_be_zero():
+    tiny = np.array([1e-40, 0], np.float32)
+    assert relative_error(tiny, 0 * tiny) == 0
+    assert relative_error(np.array([1e-30]), np.zeros(1)) == np.inf

@@ -60,6 +60,7 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
     given = model.inputs if given is None else given
     activations: list[dict[str, Any]] = []
     notes: list[str] = []
+    owners: dict[str, list[int]] = {}
 
     def write(value: Any, where: str) -> tuple[str, str] | None:
         found = library.array(value)
@@ -71,11 +72,15 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
 
     def keep(path: str, layer: Any, call: int, result: Any) -> None:
         say("progress", f"running {path}")
+        of_path = owners.setdefault(path, [])
+        if id(layer) not in of_path:
+            of_path.append(id(layer))
+        place = of_path.index(id(layer))
         for tensor, (_, value) in enumerate(flatten(result)):
             entry = write(value, path)
             if entry is not None:
                 activations.append(
-                    {"layer": path, "class_name": type(layer).__name__, "call": call, "tensor": tensor,
+                    {"layer": (path, place), "class_name": type(layer).__name__, "call": call, "tensor": tensor,
                      "array": entry[0], "dtype": entry[1]}
                 )  # fmt: skip
 
@@ -90,6 +95,10 @@ def record(library: Library, model: Any, arrays: list[Any], writer: Writer) -> d
         free = any(None in tuple(tensor.shape)[1:] for tensor in model.inputs)
         more = "; --input gives inputs of other sizes" if free else ""
         raise Problem(f"{library.name} fails on inputs {sizes}: {first_line(error)}{more}") from None
+    for one in activations:
+        path, place = one["layer"]
+        several = len(owners[path]) > 1  # a slash in a name makes it another's path
+        one["layer"] = f"{path} ({place + 1} of {len(owners[path])})" if several else path
     outputs = []
     names = names_of(result, model.outputs)
     for name, (_, value) in zip(names, flatten(result)):
