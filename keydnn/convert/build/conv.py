@@ -10,11 +10,14 @@ import numpy as np
 from keydnn.convert.build.call import LayerCall, Value
 from keydnn.convert.build.lora import lora_of, with_lora
 from keydnn.convert.build.registry import builds
+from keydnn.convert.build.spectrum import fourier, mel_table, window_of
 from keydnn.modules.arithmetic import Binary, Scalar
-from keydnn.modules.base import Array
+from keydnn.modules.base import Array, as_float32
 from keydnn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keydnn.modules.geometry import AnyPadding, Ints
+from keydnn.modules.indexing import Pad
 from keydnn.modules.merge import Add
+from keydnn.modules.rearrange import Unsqueeze
 from keydnn.modules.rescale import Affine
 from keydnn.modules.shape import Permute, Reshape
 from keydnn.modules.unary import Unary
@@ -259,6 +262,38 @@ def stft_spectrogram(call: LayerCall) -> Value:
         return call.to_channels_last(spectrum, last)
     y = call.emit(Reshape((channels, bins, -1)), spectrum, part="apart")
     return call.emit(Permute((0, 3, 2, 1) if last else (0, 1, 3, 2)), y, part="turned")
+
+
+@builds("MelSpectrogram")
+def mel_spectrogram(call: LayerCall) -> Value:
+    """The power of each frequency, in bands of mels; without decibels, which Keras cuts by the loudest of the batch."""
+    if call.boolean("power_to_db", True):
+        call.refuse("power_to_db", "it compares every cell with the loudest of the batch; use power_to_db=False")
+    whole, step = call.integer("fft_length", 2048), call.integer("sequence_stride", 512)
+    length = call.integer("sequence_length") if call.option("sequence_length") is not None else whole
+    kind = call.choice("window", "hann", ("hann", "hamming")) if call.option("window", "hann") is not None else None
+    rate, mels = call.number("sampling_rate", 16000), call.integer("num_mel_bins", 128)
+    lowest, exponent = call.number("min_freq", 20.0), call.number("mag_exp", 2.0)
+    highest = call.number("max_freq", 0.0) if call.option("max_freq") else float(int(rate / 2))
+    if length > whole or not 0 <= lowest < highest:
+        call.refuse("fft_length", f"sequence_length={length}, min_freq={lowest:g} and max_freq={highest:g} do not fit")
+    call.ignore("top_db", "min_power", "ref_power")  # of decibels
+    x = call.input(rank=2)
+    bins = whole // 2 + 1
+    half = whole // 2
+    padded = call.emit(Pad(((half, half),), "reflect"), x, part="padded")
+    signal = call.emit(Unsqueeze((1,)), padded, part="channel")
+    squares = []
+    for kernel, part in zip(fourier(window_of(kind, length), whole), ("real", "imag"), strict=True):
+        weight = as_float32(kernel[:, None])
+        side = call.emit(Conv1d(1, bins, whole, step, use_bias=False, weight=weight), signal, part=part)
+        squares.append(call.emit(Unary("square"), side, part=f"{part}_square"))
+    spectrum = call.emit(Add(), *squares, part="power")
+    if exponent != 2:
+        spectrum = call.emit(Unary("sqrt"), spectrum, part="magnitude")
+        spectrum = call.emit(Scalar("power", exponent), spectrum, part="exponent")
+    table = as_float32(mel_table(bins, mels, rate, lowest, highest)[:, :, None])
+    return call.emit(Conv1d(bins, mels, 1, use_bias=False, weight=table), spectrum)
 
 
 def _scaled_power(call: LayerCall, power: Value, mode: str, channels: int, bins: int) -> Value:

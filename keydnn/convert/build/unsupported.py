@@ -27,7 +27,6 @@ REASONS = {
     "ClusterWeights": TOOLKIT.format("after strip_clustering has removed"),
     "FeatureSpace": "reads a dictionary of columns; save the model that reads what it encodes",
     "MaxNumBoundingBoxes": "acts on bounding boxes, which no input of a model holds; save the model without this layer",
-    "MelSpectrogram": "compares every cell with the loudest of the batch; compute it before the model",
     "Pipeline": "layers in a list, one called after the other; save the model with the layers themselves in its place",
     "PruneLowMagnitude": TOOLKIT.format("after strip_pruning has removed"),
 }
