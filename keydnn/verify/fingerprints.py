@@ -28,12 +28,11 @@ def changed_weights(graph: Graph, recorded: Mapping[str, Numbers]) -> list[str]:
     with deviations, which are the roots of Keras' variances.
     """
     modules: dict[str, dict[int, Module]] = {}
+    derived: set[str] = set()
     for node in graph.nodes:
         if node.origin is not None and node.origin.layer in recorded:
             modules.setdefault(node.origin.layer, {})[id(node.module)] = node.module
-    found = {
-        layer: numbers_of(own.values())
-        for layer, own in modules.items()
-        if not any(isinstance(module, Standardize) for module in own.values())
-    }
+            if isinstance(node.module, Standardize) or node.origin.class_name == "Normalization":
+                derived.add(node.origin.layer)
+    found = {layer: numbers_of(own.values()) for layer, own in modules.items() if layer not in derived}
     return [layer for layer, own in found.items() if own.count == recorded[layer].count and own != recorded[layer]]

@@ -150,6 +150,16 @@ def test_sequences_of_all_kinds_agree(which):
     }
 
 
+@pytest.mark.parametrize("which", NAMES)
+@pytest.mark.parametrize("invert", [False, True], ids=["forward", "back"])
+def test_deviations_are_no_other_weights(which, invert):
+    """Keras stores variances."""
+    (case,) = [
+        one for one in cases_of("test_standardize") if one.id == f"Normalization-adapted-rank-2{'-invert' * invert}"
+    ]
+    assert_no_alarm(*compared_case(case, which))
+
+
 def test_a_name_with_a_slash_that_is_also_a_path_is_left_out():
     k = KERASES["keras2"]  # Keras 3 forbids the slash
     with quiet():
