@@ -9,8 +9,11 @@ import numpy as np
 
 from keydnn.graph import Graph
 from keydnn.modules.base import Module
+from keydnn.modules.rescale import Affine
 from keydnn.modules.standardize import Standardize
 from keydnn.verify.recording import Numbers
+
+OF_DEVIATIONS = (Standardize, Affine)  # by which numbers are divided, or multiplied on the way back
 
 
 def numbers_of(modules: Iterable[Module]) -> Numbers:
@@ -28,11 +31,12 @@ def changed_weights(graph: Graph, recorded: Mapping[str, Numbers]) -> list[str]:
     with deviations, which are the roots of Keras' variances.
     """
     modules: dict[str, dict[int, Module]] = {}
-    derived: set[str] = set()
     for node in graph.nodes:
         if node.origin is not None and node.origin.layer in recorded:
             modules.setdefault(node.origin.layer, {})[id(node.module)] = node.module
-            if isinstance(node.module, Standardize) or node.origin.class_name == "Normalization":
-                derived.add(node.origin.layer)
-    found = {layer: numbers_of(own.values()) for layer, own in modules.items() if layer not in derived}
+    found = {
+        layer: numbers_of(own.values())
+        for layer, own in modules.items()
+        if not any(isinstance(module, OF_DEVIATIONS) for module in own.values())
+    }
     return [layer for layer, own in found.items() if own.count == recorded[layer].count and own != recorded[layer]]
