@@ -133,7 +133,7 @@ def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     made = types_of_python.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
-    made.__qualname__, made.__doc__ = name, function.__doc__
+    made.__qualname__, made.__doc__, made.__kwdefaults__ = name, function.__doc__, function.__kwdefaults__
     return made
 
 

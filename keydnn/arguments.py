@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from keydnn.errors import ParameterError, UsageError
+from keydnn.errors import ParameterError, ShapeError, UsageError
 
 if TYPE_CHECKING:
     from keydnn.model import Model
@@ -27,6 +28,12 @@ def prepare(threads: int | None) -> None:
             set_num_threads(threads)
         except ParameterError as error:
             raise UsageError(f"--threads: {error}") from None
+
+
+def check_checkpoint(dst: Path) -> None:
+    """Refuse a name that is another kind of file's: ``convert *.h5`` would write over the second."""
+    if dst.suffix.lower() in (".h5", ".hdf5", ".keras", ".npz", ".npy", ".safetensors"):
+        raise UsageError(f"--dst {dst}: is the name of another kind of file; give one that ends in .json")
 
 
 def refuse_same(**paths: Path | None) -> None:
@@ -50,6 +57,15 @@ def check_target(**paths: Path | None) -> None:
 def numbered(paths: Sequence[Path]) -> dict[str, Path]:
     """Name the input files, for messages."""
     return {f"input {place}": path for place, path in enumerate(paths)}
+
+
+def save_checked(model: Model, dst: Path, weights: Literal["inline", "sidecar"], check: bool) -> None:
+    """Write a checkpoint with a check; without one, and saying so, where no example can be made."""
+    try:
+        model.save(dst, weights, check=check)
+    except ShapeError as error:
+        print(f"keydnn: {dst} carries no check: {error}", file=sys.stderr)
+        model.save(dst, weights)
 
 
 def write_json(path: Path | None, data: dict[str, Any]) -> None:

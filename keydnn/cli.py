@@ -12,11 +12,13 @@ from typing import Literal
 import numpy as np
 
 from keydnn.arguments import (
+    check_checkpoint,
     check_target,
     numbered,
     open_model,
     prepare,
     refuse_same,
+    save_checked,
     show_plan,
     show_results,
     starts_like_json,
@@ -66,6 +68,7 @@ def convert(
     if (profile or reference is not None) and report is None:
         raise UsageError(f"--{'profile' if profile else 'reference'} goes with --report")
     refuse_same(dst=dst, src=src, architecture=architecture)
+    check_checkpoint(dst)
     check_target(report=report, src=src, dst=dst, architecture=architecture, reference=reference)
     conversion = convert_file(
         src,
@@ -80,11 +83,12 @@ def convert(
     prepare(None)
     latency = latency_of(graph) if profile else None
     model = Model(graph, name=conversion.name, source=source_record(conversion))
-    model.save(dst, weights, check=check)
+    verified = of_report(model, reference) if reference is not None else None
+    save_checked(model, dst, weights, check)
     if report is not None:
         sidecar = dst.with_suffix(".safetensors") if weights == "sidecar" else None
         files = {"source": src, "architecture": architecture, "checkpoint": dst, "weights": sidecar}
-        verified = of_report(model, reference)
+        verified = verified or of_report(model, None)
         digests = file_digests(files)
         write_report(report, make_report(conversion, graph, files=digests, verification=verified, latency=latency))
     listed = f", listed in {report}" if report else ""
@@ -92,6 +96,8 @@ def convert(
         f"{src} -> {dst}: {len(conversion.layers)} Keras layers became {len(graph.nodes)} modules "
         f"(rewrites: {len(conversion.rewrites)}{listed})"
     )
+    if verified and verified.problem:
+        raise DivergenceError(f"{dst}: {verified.problem}")
 
 
 def run(

@@ -142,7 +142,10 @@ def evaluate(
         graph.check(given.name, array, (None, *given.shape[1:]))
     count = _count({given.name: x for given, x in zip(graph.given, inputs, strict=True)}, labels, source)
     tally = tally_of(graph, labels, source)
-    size = graph.given[0].shape[0] or batch_size
+    fixed = graph.given[0].shape[0]
+    if fixed and count % fixed:
+        raise ShapeError(f"the model takes {fixed} examples at a time; {count} are no multiple of that")
+    size = fixed or batch_size
     for start in range(0, count, size):
         here = slice(start, min(start + size, count))
         batch = [array[here] for array in inputs]

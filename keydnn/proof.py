@@ -84,8 +84,9 @@ def of_report(model: Model, reference: Path | None) -> Verification | None:
     """
     if reference is not None:
         recording = read_recording(reference)
-        return Verification(recording.keras, tuple(compare(model.graph, recording, Tolerance()).rows))
+        compared = compare(model.graph, recording, Tolerance())
+        return Verification(recording.keras, tuple(compared.rows), compared.problem)
     if model.check is None:
         return None
-    rows = selfcheck.replay(model.graph, model.check, Tolerance()).rows
-    return Verification("a float64 reference", tuple(selfcheck.by_layer(model.graph, rows)))
+    found = selfcheck.replay(model.graph, model.check, Tolerance())
+    return Verification("a float64 reference", tuple(selfcheck.by_layer(model.graph, found.rows)), found.problem)

@@ -326,3 +326,12 @@ def test_inspect_shows_what_could_be_built_and_what_stands_in_the_way(folder, ca
     assert rows["d"] == ["Dense", "Linear(4,", "3)", "(N,", "3)", "15"]
     assert rows["twice"][:4] == ["Lambda", "Python", "code", "in"]
     assert rows["e"] == ["Dense", "8"]  # waits for what stands in the way; its weights are counted all the same
+
+
+@pytest.mark.parametrize("name", ["b.h5", "b.KERAS", "b.npz", "b.safetensors"])
+def test_a_checkpoint_is_not_written_under_the_name_of_another_kind_of_file(name, tmp_path, capsys):
+    source = tmp_path / "a.h5"
+    source.write_bytes(b"kept")
+    assert execute(["convert", str(source), str(tmp_path / name)]) == 2
+    assert "ends in .json" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()

@@ -30,15 +30,16 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Verification:
-    """A comparison: with what, and its rows in the order of the layers."""
+    """A comparison: with what, its rows in the order of the layers, and what is wrong in one line, or nothing."""
 
     against: str
     rows: tuple[LayerRow, ...]
+    problem: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether all rows agree."""
-        return all(row.agrees for row in self.rows)
+        """Whether all rows agree, and nothing else is wrong."""
+        return not self.problem and all(row.agrees for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,10 @@ def _warnings(conversion: Conversion, graph: Graph, verification: Verification |
     """Say what a reader should know before relying on the model."""
     if verification is not None and not verification.agrees:
         wrong = [row for row in verification.rows if not row.agrees]
-        yield f"{len(wrong)} of {len(verification.rows)} layers differ by more than allowed, {wrong[0].layer} first"
+        if wrong:
+            yield f"{len(wrong)} of {len(verification.rows)} layers differ by more than allowed, {wrong[0].layer} first"
+        else:
+            yield verification.problem
     if conversion.keras_version == "1":
         yield "the file does not say which Keras wrote it; it is read by the rules of Keras 1"
     touched: dict[str, list[str]] = {}

@@ -29,6 +29,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "verification": report.verification
         and {
             "against": report.verification.against,
+            "problem": report.verification.problem or None,
             "agrees": report.verification.agrees,
             "rows": [_row(row) for row in report.verification.rows],
         },

@@ -34,9 +34,7 @@ def summary_pairs(report: Report) -> list[tuple[str, str]]:
     ]
     worst = worst_row(report)
     if worst is not None:
-        pairs.append(
-            ("Largest error", f"{error_text(worst.max_abs_error)} ({error_text(worst.max_rel_error)} relative)")
-        )
+        pairs.append(("Largest relative error", f"{error_text(worst.max_rel_error)}, {worst.layer}"))
     if report.latency is not None:
         pairs.append(("Latency", f"{latency_text(report)} a run"))
     return pairs
@@ -47,11 +45,9 @@ def verified_text(report: Report) -> str:
     if report.verification is None:
         return "not verified"
     wrong = sum(not row.agrees for row in report.verification.rows)
-    return (
-        f"no: {wrong} of {len(report.verification.rows)} layers differ"
-        if wrong
-        else f"yes, by {report.verification.against}"
-    )
+    if wrong:
+        return f"no: {wrong} of {len(report.verification.rows)} layers differ"
+    return "no: see below" if report.verification.problem else f"yes, by {report.verification.against}"
 
 
 def worst_row(report: Report) -> LayerRow | None:

@@ -81,7 +81,8 @@ def _verification(report: Report) -> list[str]:
         for row in report.verification.rows
     )  # fmt: skip
     head = ("Keras layer", "class", "output shape", "largest error", "relative", "bounds", "agrees")
-    return [f"Compared with {markdown(report.verification.against)}.", "", *_table(head, rows)]
+    problem = [f"**{markdown(report.verification.problem)}**", ""] if report.verification.problem else []
+    return [f"Compared with {markdown(report.verification.against)}.", "", *problem, *_table(head, rows)]
 
 
 def _latency(report: Report) -> list[str]:

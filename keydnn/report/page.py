@@ -253,8 +253,10 @@ def _verification(report: Report) -> Iterable[str]:
     if wrong:
         yield f'<p class="bad">{len(wrong)} of {len(given.rows)} layers differ from {html(given.against)} by more than '
         yield f"allowed; the first is {name(wrong[0].layer)} ({html(wrong[0].class_name)}).</p>"
-    else:
+    elif not given.problem:
         yield f'<p class="good">All {len(given.rows)} layers agree with {html(given.against)}.</p>'
+    if given.problem:
+        yield f'<p class="bad">{html(given.problem)}</p>'
     worst = worst_row(report)
     assert worst is not None
     yield (

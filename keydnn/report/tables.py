@@ -23,7 +23,7 @@ def table_text(
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name, align in columns:
-        table.add_column(name, justify=align, overflow="fold")
+        table.add_column(name, justify=align, overflow="fold", no_wrap=align == "right")
     for row in rows:
         table.add_row(*(cell.replace("[", "\\[") for cell in row))
     console = Console(width=None if Console().is_terminal else NO_TERMINAL_WIDTH, highlight=False)

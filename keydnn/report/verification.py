@@ -13,7 +13,7 @@ from keydnn.verify.selfcheck import Replay, by_layer
 
 MOST_NAMED = 5
 COLUMNS: Sequence[tuple[str, Align]] = (
-    ("layer", "left"), ("became", "left"), ("output", "left"), ("max abs", "right"), ("max rel", "right"),
+    ("layer", "left"), ("became", "left"), ("output", "right"), ("max abs", "right"), ("max rel", "right"),
     ("cosine", "right"), ("of bound", "right"), ("", "left"),
 )  # fmt: skip
 
@@ -84,7 +84,10 @@ def replay_lines(found: Replay) -> list[str]:
     """Say what is not as it was when the model was converted."""
     good = sum(row.agrees and row.layer not in found.findings for row in found.rows)
     lines = [f"{good} of {len(found.rows)} nodes are those that were converted, and compute what the reference does"]
-    lines += [f"node {name!r}: {text}" for name, text in found.findings.items()]
+    said = list(found.findings.items())
+    lines += [f"node {name!r}: {text}" for name, text in said[:1]]
+    if len(said) > 1:
+        lines.append(f"and {len(said) - 1} more that are not as they were, perhaps because of this one")
     lines += [
         f"output {name!r}: largest difference {error:.1e} of the largest number"
         for name, error in found.outputs.items()

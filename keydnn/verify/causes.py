@@ -32,8 +32,9 @@ from keydnn.modules.softmax import Softmax
 from keydnn.modules.typed import AnyArray
 from keydnn.reference import RULES, Bounded
 from keydnn.reference.bounds import of_any_type
-from keydnn.verify.rows import Tolerance
+from keydnn.verify.rows import Tolerance, distance, limited
 
+MOST_AXES = 5  # whose orders are tried
 MOST_TRIED = 400  # guesses for one layer
 MOST_MACS = 50_000_000_000  # multiply-accumulates of all of them together: half a minute
 EPSILONS = (1e-3, 1e-5, 1e-6, 1e-7, 1e-12, 1e-4, 1e-2, 0.0)
@@ -70,46 +71,68 @@ class Stretch:
         Where the layer's output is.
     others
         What Keras' layers gave, by name: what the layer might have read instead.
+    scale
+        The largest number that the layer reads or gives.
     """
 
     nodes: Sequence[Node]
     values: Mapping[str, Bounded]
     mark: Landmark
     others: Mapping[str, AnyArray]
+    scale: float
 
 
 def guess(stretch: Stretch, wanted: AnyArray, tolerance: Tolerance) -> str:
     """Give the first known mistake that explains what Keras gave, in words; empty if none does."""
-    first = _first_example(stretch)
-    wanted = wanted[:1]
-    most = min(MOST_TRIED, MOST_MACS // _macs(first))
-    for text, attempt in islice(_attempts(first, wanted), most):
-        try:
-            with np.errstate(all="ignore"):
-                found = attempt()
-        except (KeyDNNError, ValueError, IndexError, TypeError, KeyError):
-            continue  # it does not fit here
-        if tolerance.agrees(found, wanted):
-            return text
+    whole, place = stretch, _worst_example(stretch, wanted)
+    stretch, one = _of_example(whole, place), wanted[place : place + 1] if wanted.ndim else wanted
+    if tolerance.agrees(_tried(lambda: _run(_needed(stretch), stretch), stretch), one):
+        return ""  # what differs is another example's
+    for number, (text, attempt) in enumerate(islice(_attempts(stretch, one), _most(stretch))):
+        if tolerance.agrees(_tried(attempt, stretch), one):
+            again = next(islice(_attempts(whole, wanted), number, None))  # with all examples
+            if again[0] == text and tolerance.agrees(_tried(again[1], whole), wanted):
+                return text
     return ""
 
 
-def _first_example(stretch: Stretch) -> Stretch:
+def _tried(attempt: Callable[[], Bounded], stretch: Stretch) -> Bounded:
+    """Give what an attempt gives; nothing of the right shape where it does not fit."""
+    try:
+        with np.errstate(all="ignore"):
+            return limited(attempt(), stretch.scale)
+    except (KeyDNNError, ValueError, IndexError, TypeError, KeyError):
+        return of_any_type(np.empty((0, 0)))
+
+
+def _worst_example(stretch: Stretch, wanted: AnyArray) -> int:
+    """Give the place of the example that is furthest from what Keras gave."""
+    found = _tried(lambda: _run(_needed(stretch), stretch), stretch)
+    if found.value.shape != wanted.shape or wanted.ndim < 1 or len(wanted) < 2 or wanted.dtype.kind not in "fiub":
+        return 0
+    apart = distance(found.value, wanted).reshape(len(wanted), -1).max(1, initial=0.0)
+    return int(np.argmax(apart))
+
+
+def _of_example(stretch: Stretch, place: int) -> Stretch:
     """Leave out all examples but one: enough to tell causes apart."""
 
-    def first(value: Bounded) -> Bounded:
-        return Bounded(value.value[:1], value.error[:1]) if value.value.ndim else value
+    def chosen(array: AnyArray) -> AnyArray:
+        return array[place : place + 1] if array.ndim and len(array) > place else array
 
     constants = {node.name for node in stretch.nodes if not node.inputs}
-    values = {name: value if name in constants else first(value) for name, value in stretch.values.items()}
-    return dataclasses.replace(stretch, values=values, others={name: x[:1] for name, x in stretch.others.items()})
+    values = {
+        name: value if name in constants else Bounded(chosen(value.value), chosen(value.error))
+        for name, value in stretch.values.items()
+    }
+    return dataclasses.replace(stretch, values=values, others={name: chosen(x) for name, x in stretch.others.items()})
 
 
-def _macs(stretch: Stretch) -> int:
-    """Count the multiply-accumulates of one attempt, and some for what is not counted."""
+def _most(stretch: Stretch) -> int:
+    """Give how many attempts may be made: fewer where each costs much."""
     sizes = {name: value.value.shape for name, value in stretch.values.items()}
-    needed = _needed(stretch)
-    return 100_000 + sum(node.module.macs(*(sizes[name] for name in node.inputs)) for node in needed)
+    macs = sum(node.module.macs(*(sizes[name] for name in node.inputs)) for node in _needed(stretch))
+    return min(MOST_TRIED, MOST_MACS // (100_000 + macs))
 
 
 Attempt = tuple[str, Callable[[], Bounded]]
@@ -205,10 +228,10 @@ def _tensors(tensors: Mapping[str, AnyArray]) -> Iterator[tuple[str, dict[str, A
             if tensors[one].shape == tensors[other].shape:
                 yield f"{one} and {other} exchanged", {one: tensors[other], other: tensors[one]}
     for name, array in tensors.items():
-        for order in permutations(range(array.ndim)):
+        for order in _orders_of(array.ndim):
             if array.transpose(order).shape == array.shape and order != tuple(range(array.ndim)):
                 yield f"{name} transposed by {order}", {name: np.ascontiguousarray(array.transpose(order))}
-        for order in permutations(range(array.ndim)):
+        for order in _orders_of(array.ndim):
             if array.ndim > 1 and order != tuple(range(array.ndim)):
                 # the numbers were taken in the order of other axes: read row by row in the wrong shape
                 sizes = tuple(array.shape[axis] for axis in order)
@@ -241,6 +264,11 @@ def _made(kind: Any, options: Mapping[str, Any]) -> Module:
     return made
 
 
+def _orders_of(rank: int) -> list[tuple[int, ...]]:
+    """Give all orders of axes; of very many axes, the one that there is."""
+    return list(permutations(range(rank))) if rank <= MOST_AXES else [tuple(range(rank))]
+
+
 def _wiring(needed: Sequence[Node], stretch: Stretch) -> Iterator[Attempt]:
     """Try the inputs in another order, and what other layers gave in their place."""
     own = {node.name for node in needed}
@@ -254,9 +282,10 @@ def _wiring(needed: Sequence[Node], stretch: Stretch) -> Iterator[Attempt]:
                 continue
             wanted = stretch.values[name].value
             for layer, array in stretch.others.items():
-                if sorted(array.shape) != sorted(wanted.shape) or array.dtype.kind != "f":
+                fits = array.dtype.kind == "f" and sorted(array.shape) == sorted(wanted.shape)
+                if not fits or layer == stretch.mark.layer:
                     continue
-                for order in permutations(range(array.ndim)):
+                for order in _orders_of(array.ndim):
                     if array.transpose(order).shape != wanted.shape or order[:1] != (0,):
                         continue
                     other = {name: of_any_type(array.transpose(order))}
@@ -278,17 +307,17 @@ def _orders(needed: Sequence[Node], stretch: Stretch, wanted: AnyArray) -> Itera
         found = _run(needed, stretch)
         return Bounded(found.value.transpose(order), found.error.transpose(order))
 
-    for order in permutations(range(wanted.ndim)):
+    for order in _orders_of(wanted.ndim):
         if order != tuple(range(wanted.ndim)):
             yield f"the axes of the output in the order {order}", lambda o=order: ordered(o)  # type: ignore[misc]  # bound now
     own = {node.name for node in needed}
     read = dict.fromkeys(name for node in needed for name in node.inputs if name not in own)
     for name in read:
         value = stretch.values[name].value
-        for order in permutations(range(1, value.ndim)):
-            if order != tuple(range(1, value.ndim)):
-                moved = of_any_type(np.ascontiguousarray(value.transpose(0, *order)).reshape(value.shape))
+        for order in _orders_of(value.ndim):
+            if order[:1] == (0,) and order != tuple(range(value.ndim)):
+                moved = of_any_type(np.ascontiguousarray(value.transpose(order)).reshape(value.shape))
                 yield (
-                    f"{name} read in the order of axes {(0, *order)}",
+                    f"{name} read in the order of axes {order}",
                     lambda m={name: moved}: _run(needed, dataclasses.replace(stretch, values={**stretch.values, **m})),  # type: ignore[misc]  # bound now
                 )

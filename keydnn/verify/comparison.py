@@ -22,9 +22,19 @@ from keydnn.reference import RULES, Bounded
 from keydnn.reference.bounds import of_any_type
 from keydnn.verify.causes import Stretch, guess
 from keydnn.verify.fingerprints import changed_weights
-from keydnn.verify.recording import Recording
-from keydnn.verify.rows import OUTPUT_RTOL, LayerRow, Tolerance, judge, relative_error
+from keydnn.verify.recording import Activation, Recording
+from keydnn.verify.rows import (
+    OUTPUT_RTOL,
+    LayerRow,
+    Tolerance,
+    judge,
+    largest_of_any,
+    limited,
+    made_of,
+    relative_error,
+)
 
+HALF = {"float16": 16 * 2.0**-11, "bfloat16": 16 * 2.0**-8}  # relative: a few roundings of what Keras computed in them
 Key = tuple[str, int, int]  # a layer's path, which of its calls, which output
 
 
@@ -44,6 +54,8 @@ class Comparison:
         Layers of the graph that were not recorded.
     outputs
         How far what ``predict`` gives is from Keras' outputs, relative to the largest number, by name.
+    output_rtol
+        How far it may be.
     """
 
     rows: list[LayerRow]
@@ -51,6 +63,7 @@ class Comparison:
     unmatched: list[str]
     unrecorded: list[str]
     outputs: Mapping[str, float]
+    output_rtol: float = OUTPUT_RTOL
 
     @property
     def problem(self) -> str:
@@ -58,13 +71,13 @@ class Comparison:
         if self.first is not None:
             cause = f": {self.cause}" if self.cause else ""
             return f"layer {self.first.layer!r} ({self.first.class_name}) does not give what Keras gives{cause}"
-        far = [(name, error) for name, error in self.outputs.items() if not error <= OUTPUT_RTOL]
+        far = [(name, error) for name, error in self.outputs.items() if not error <= self.output_rtol]
         return f"output {far[0][0]!r} is {far[0][1]:.2g} of its largest number away from Keras'" if far else ""
 
     @property
     def agrees(self) -> bool:
         """Whether all layers agree, and the outputs of the whole model."""
-        return self.first is None and all(error <= OUTPUT_RTOL for error in self.outputs.values())
+        return not self.problem
 
     @property
     def first(self) -> LayerRow | None:
@@ -92,15 +105,20 @@ def compare(graph: Graph, recording: Recording, tolerance: Tolerance) -> Compari
         Inputs that do not fit the graph.
     """
     inputs = _inputs_of(graph, recording)
-    recorded = {(one.layer, one.call, one.tensor): one.array for one in recording.activations}
-    changed = frozenset(changed_weights(graph, recording.weights))
+    recorded = {(one.layer, one.call, one.tensor): one for one in recording.activations}
     marks: dict[str, list[Landmark]] = {}
     for mark in graph.landmarks:
         if (mark.layer, mark.call, mark.tensor) in recorded:
             marks.setdefault(mark.value, []).append(mark)
     if not marks:
         raise RecordingError(f"the recording of {recording.source} has none of the layers of the model")
-    return _Walk(graph, inputs, recorded, marks, tolerance, changed).run(_output_errors(graph, inputs, recording))
+    walk = _Walk(graph, inputs, recorded, marks, tolerance)
+    walk.run()
+    walk.note_changed(changed_weights(graph, recording.weights))
+    half = max((HALF.get(one.dtype, 0.0) for one in recording.activations), default=0.0)
+    outputs = _output_errors(graph, inputs, recording, walk.scales, tolerance)
+    missing, unrecorded = walk.unpaired()
+    return Comparison(walk.rows, walk.cause, missing, unrecorded, outputs, max(OUTPUT_RTOL, tolerance.rtol, half))
 
 
 def _inputs_of(graph: Graph, recording: Recording) -> list[AnyArray]:
@@ -114,7 +132,13 @@ def _inputs_of(graph: Graph, recording: Recording) -> list[AnyArray]:
     return [*recording.inputs.values()]
 
 
-def _output_errors(graph: Graph, inputs: Sequence[AnyArray], recording: Recording) -> dict[str, float]:
+def _output_errors(
+    graph: Graph,
+    inputs: Sequence[AnyArray],
+    recording: Recording,
+    scales: Mapping[str, float],
+    tolerance: Tolerance,
+) -> dict[str, float]:
     """Compare what the plan of the graph gives with Keras' outputs: by name, else by place."""
     states = graph.zero_states() if graph.states else []
     arrays = [as_dtype(g.dtype, f"input {g.name!r}", x) for g, x in zip(graph.inputs, [*inputs, *states], strict=True)]
@@ -125,7 +149,8 @@ def _output_errors(graph: Graph, inputs: Sequence[AnyArray], recording: Recordin
         if len(names) != len(wanted):
             raise RecordingError(f"the recording has {len(wanted)} outputs; the model has {len(names)}")
         wanted = dict(zip(names, wanted.values(), strict=True))
-    return {name: relative_error(found[name], wanted[name]) for name in names}
+    made = {output.name: scales.get(output.value, 0.0) for output in graph.results}
+    return {name: relative_error(found[name], wanted[name], made[name], tolerance.atol) for name in names}
 
 
 class _Walk:
@@ -135,65 +160,95 @@ class _Walk:
         self,
         graph: Graph,
         inputs: Sequence[npt.ArrayLike],
-        recorded: Mapping[Key, AnyArray],
+        recorded: Mapping[Key, Activation],
         marks: Mapping[str, Sequence[Landmark]],
         tolerance: Tolerance,
-        changed: frozenset[str],
     ) -> None:
-        self._changed = changed
+        self.rows: list[LayerRow] = []
+        self.cause = ""
+        self.scales: dict[str, float] = {}  # the largest number that each value is made of
         self._graph, self._recorded, self._marks, self._tolerance = graph, recorded, marks, tolerance
         self._alone = _run_alone(graph, inputs, marks)
         self._modules = _modules_of(graph)
         self._values = {given.name: of_any_type(self._alone[given.name]) for given in graph.inputs}
-        self._stretch: list[Node] = []  # what has been computed since a layer was judged
-        self._rows: list[LayerRow] = []
-        self._cause = ""
+        self._open: list[Node] = []  # nodes of layers that have not been judged
 
-    def run(self, outputs: Mapping[str, float]) -> Comparison:
+    def run(self) -> None:
+        """Judge all layers that are recorded."""
         last = {name: place for place, node in enumerate(self._graph.nodes) for name in node.inputs}
         for given in self._graph.inputs:
             self._judge(given.name)
         for place, node in enumerate(self._graph.nodes):
+            inputs = [self._values[name] for name in node.inputs]
             with np.errstate(all="ignore"):  # infinities and NaN are values here
-                rule = RULES[type(node.module).__name__]
-                self._values[node.name] = rule(node.module, *(self._values[name] for name in node.inputs))
-            self._stretch.append(node)
+                self._values[node.name] = found = RULES[type(node.module).__name__](node.module, *inputs)
+            scales = [self.scales.get(name, largest_of_any(self._values[name].value)) for name in node.inputs]
+            self.scales[node.name] = made_of(node, found.value, [x.value for x in inputs], scales)
+            self._open.append(node)
             if node.name in self._marks:
                 self._judge(node.name)
-                self._stretch.clear()
-                for name in [name for name in self._values if last.get(name, -1) <= place]:
-                    del self._values[name]
-        found = {(mark.layer, mark.call, mark.tensor) for marks in self._marks.values() for mark in marks}
-        calls = {key[:2] for key in self._recorded} - {key[:2] for key in found}  # outputs that nothing reads may lack
-        missing = sorted(f"{layer}@{call}" if call else layer for layer, call in calls)
-        known = {key[:2] for key in self._recorded}
-        marks = [mark for mark in self._graph.landmarks if (mark.layer, mark.call) not in known]
-        unrecorded = sorted({f"{mark.layer}@{mark.call}" if mark.call else mark.layer for mark in marks})
-        return Comparison(self._rows, self._cause, missing, unrecorded, outputs)
+                self._forget(node.name, last, place)
+
+    def _forget(self, name: str, last: Mapping[str, int], place: int) -> None:
+        """Forget what a judged layer was made of, unless another one reads it."""
+        done = {name}
+        for node in reversed(self._open):
+            if node.name in done:
+                done.update(node.inputs)
+        self._open = [node for node in self._open if node.name not in done]
+        kept = {read for node in self._open for read in (node.name, *node.inputs)}
+        for one in [one for one in self._values if last.get(one, -1) <= place and one not in kept]:
+            del self._values[one]
 
     def _judge(self, name: str) -> None:
+        """Judge all layers whose output a value is, and put Keras' in its place."""
+        before = self._values[name]
         for mark in self._marks.get(name, ()):
-            wanted = self._recorded[mark.layer, mark.call, mark.tensor]
-            found = in_keras_order(self._values[name], mark)
+            given = self._recorded[mark.layer, mark.call, mark.tensor]
+            wanted, tolerance = given.array, self._tolerance
+            if given.dtype in HALF:
+                tolerance = Tolerance(max(tolerance.rtol, HALF[given.dtype]), tolerance.atol)
+            scale = max(self.scales.get(name, 0.0), largest_of_any(before.value), largest_of_any(wanted))
+            found = in_keras_order(limited(before, scale), mark)
             alone = _transposed(self._alone[name], mark.order)
-            modules = self._modules.get(mark.layer, ())
-            row = judge(_called(mark), mark.class_name, modules, alone, wanted, self._tolerance, found)
-            first = all(earlier.agrees for earlier in self._rows)
-            if first and not row.agrees:
-                others = {self._path(key): array for key, array in self._recorded.items()}
-                self._cause = guess(Stretch(self._stretch, self._values, mark, others), wanted, self._tolerance)
-            if mark.layer in self._changed:
-                row = replace(row, agrees=False)
-                self._cause = self._cause or "its weights are not the numbers that Keras has" * first
-            self._rows.append(row)
+            row = judge(
+                _called(mark), mark.class_name, self._modules.get(mark.layer, ()), alone, wanted, tolerance, found
+            )
+            if not row.agrees and all(earlier.agrees for earlier in self.rows):
+                others = {_place(key): one.array for key, one in self._recorded.items()}
+                self.cause = guess(Stretch(self._open, self._values, mark, others, scale), wanted, tolerance)
+            self.rows.append(row)
             if found.value.shape == wanted.shape:
                 order = inverse(mark.order) if mark.order else ()
                 self._values[name] = of_any_type(_transposed(_as_before(wanted, found.value), order))
 
-    @staticmethod
-    def _path(key: Key) -> str:
-        layer, call, _ = key
-        return f"{layer}@{call}" if call else layer
+    def note_changed(self, layers: Sequence[str]) -> None:
+        """Say of layers that their weights are not Keras', although their outputs may agree."""
+        said = "its weights are not the numbers that Keras has"
+        for layer in layers:
+            places = [place for place, row in enumerate(self.rows) if row.layer.partition(" [")[0] == layer]
+            first = all(row.agrees for row in self.rows[: places[0]]) if places else self.cause == ""
+            if first and (not places or self.rows[places[0]].agrees or not self.cause):
+                self.cause = said
+            for place in places:
+                self.rows[place] = replace(self.rows[place], agrees=False)
+            if not places:
+                modules = self._modules.get(layer, ())
+                self.rows.append(LayerRow(layer, "", modules, (), np.nan, np.nan, np.nan, None, False))
+
+    def unpaired(self) -> tuple[list[str], list[str]]:
+        """Give the layers that were recorded and are not in the graph, and the reverse."""
+        found = {(mark.layer, mark.call) for marks in self._marks.values() for mark in marks}
+        known = {key[:2] for key in self._recorded}  # of a call; outputs that nothing reads may lack
+        marked = {(mark.layer, mark.call) for mark in self._graph.landmarks}
+        missing, unrecorded = known - found, marked - known
+        return sorted(_place((*key, 0)) for key in missing), sorted(_place((*key, 0)) for key in unrecorded)
+
+
+def _place(key: Key) -> str:
+    """Name a call of a layer."""
+    layer, call, _ = key
+    return f"{layer}@{call}" if call else layer
 
 
 def in_keras_order(value: Bounded, mark: Landmark) -> Bounded:
@@ -213,7 +268,7 @@ def _transposed(array: AnyArray, order: tuple[int, ...]) -> AnyArray:
 
 def _called(mark: Landmark) -> str:
     """Name an output of a call of a layer."""
-    return f"{mark.layer}{f'@{mark.call}' if mark.call else ''}{f' [{mark.tensor}]' if mark.tensor else ''}"
+    return f"{_place((mark.layer, mark.call, 0))}{f' [{mark.tensor}]' if mark.tensor else ''}"
 
 
 def _run_alone(graph: Graph, inputs: Sequence[npt.ArrayLike], wanted: Mapping[str, object]) -> dict[str, AnyArray]:

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from keydnn.graph import Node
 from keydnn.modules.typed import AnyArray
 from keydnn.reference import TINY, Bounded
 from keydnn.reference.bounds import of_any_type
 
 OUTPUT_RTOL = 1e-4  # of what predict gives: roundings add up through a model, differently in any order of sums
+
+
+SHARE = 1e-4  # of the largest number that a layer reads or gives: a bound above it tells nothing, and this counts
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Tolerance:
             return False
         if not _are_numbers(found.value, wanted):
             return bool(np.array_equal(found.value.astype(str), wanted.astype(str)))
-        allowed = found.error + self.atol + self.rtol * largest_of(wanted)
-        return bool(np.all(distance(found.value, wanted) <= allowed))
+        apart, allowed = distance(found.value, wanted), found.error + self.atol + self.rtol * largest_of(wanted)
+        return bool(np.all((apart == 0) | (apart <= allowed)))
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,40 @@ def largest_of(numbers: AnyArray) -> float:
     return float(np.max(np.abs(numbers[np.isfinite(numbers)]), initial=0.0))
 
 
+def largest_of_any(array: AnyArray) -> float:
+    """Give the largest absolute number; 0 of text."""
+    return largest_of(array) if _are_numbers(array) else 0.0
+
+
+def limited(found: Bounded, scale: float) -> Bounded:
+    """Give a value as float32 has it, with a bound that tells something.
+
+    Bounds take every rounding at its worst.  Of what feeds back on itself (recurrent layers) they grow beyond all
+    measure; then ``SHARE`` of the largest number counts, which float32 stays far below.  Numbers that float32 does not
+    have are infinite.
+
+    Parameters
+    ----------
+    found
+        A value and its bound.
+    scale
+        The largest number that the layer reads or gives (see :func:`made_of`).
+    """
+    if not _are_numbers(found.value):
+        return found
+    value = np.asarray(found.value, np.float64)
+    beyond = np.abs(value) > LARGEST
+    error = np.minimum(np.where(np.isnan(found.error), np.inf, found.error), SHARE * scale + TINY)
+    return Bounded(np.where(beyond, np.copysign(np.inf, value), value), np.where(beyond, 0.0, error))
+
+
+def made_of(node: Node, value: AnyArray, inputs: Sequence[AnyArray], scales: Sequence[float]) -> float:
+    """Give the largest number of what a node reads and gives; of what only moves numbers, where they come from."""
+    if node.module.moves and scales:
+        return max(scales)
+    return max(map(largest_of_any, (value, *inputs)))
+
+
 def judge(
     layer: str,
     class_name: str,
@@ -158,11 +197,22 @@ def _units(alone: Bounded | None, wanted: AnyArray) -> float | None:
         return float(np.max(np.where(apart == 0, 0.0, apart / alone.error), initial=0.0))
 
 
-def relative_error(found: AnyArray, wanted: AnyArray) -> float:
-    """Give the largest difference by the largest number; infinite if the shapes or texts differ."""
+def relative_error(found: AnyArray, wanted: AnyArray, scale: float = 0.0, atol: float = 0.0) -> float:
+    """Give the largest difference by the largest number; infinite if the shapes or texts differ.
+
+    Parameters
+    ----------
+    found, wanted
+        Two arrays.
+    scale
+        The largest number that they are made of, if it is larger: sums that cancel have its roundings.
+    atol
+        What is not counted.
+    """
     if found.shape != wanted.shape:
         return float("inf")
     if not _are_numbers(found, wanted):
         return 0.0 if np.array_equal(found.astype(str), wanted.astype(str)) else float("inf")
-    absolute, relative, _ = differences(found, wanted)
-    return relative if absolute > TINY else 0.0  # some flush denormal numbers to zero
+    absolute = max(0.0, differences(found, wanted)[0] - TINY - atol)  # some flush denormal numbers to zero
+    largest = max(largest_of(wanted), scale)
+    return 0.0 if absolute == 0 else absolute / largest if largest else float("inf")

@@ -238,3 +238,101 @@ def test_recordings_of_other_models_are_refused_and_missing_layers_listed():
         compare(graph, other, Tolerance())
     found = compare(graph, dataclasses.replace(whole, activations=whole.activations[1:]), Tolerance())
     assert (found.agrees, found.unrecorded, found.unmatched) == (True, ["conv"], [])
+
+
+# --- what a verdict must not be fooled by -----------------------------------------------------------------------------
+
+
+def gru(seed=0, activation="Tanh", units=32, steps=64):
+    random = np.random.default_rng(seed)
+    recurrent = np.concatenate([np.linalg.qr(random.standard_normal((units, units)))[0] for _ in range(3)])
+    return modules.GRU(
+        8, units, activation=activation, return_sequences=True,
+        weight_ih=weights(1, 3 * units, 8), weight_hh=recurrent.astype("f4"),
+        bias_ih=weights(2, 3 * units), bias_hh=weights(3, 3 * units),
+    )  # fmt: skip
+
+
+def line(*made, shape=(None, 64, 8)):
+    """Give a graph of modules one behind the other, each a layer."""
+    names = ["x", *(f"n{place}" for place in range(len(made)))]
+    nodes = [node(names[place + 1], module, names[place]) for place, module in enumerate(made)]
+    marks = [Landmark(name, "Layer", 0, 0, name) for name in names[1:]]
+    return Graph([Input("x", shape)], nodes, [Output("y", names[-1])], landmarks=marks)
+
+
+def recording_of(graph, x):
+    values = {}
+    (y,) = graph.forward([x], lambda node, inputs, output: values.update({node.name: output}))
+    activations = tuple(Activation(m.layer, "Layer", 0, 0, "float32", values[m.value]) for m in graph.landmarks)
+    return Recording("keras 3", "numpy", "m.h5", "0" * 64, 0, {"x": x}, {"y": y}, activations, {})
+
+
+def draw(*shape):
+    return np.random.default_rng(5).standard_normal(shape).astype("f4")
+
+
+def test_a_bound_that_tells_nothing_lets_no_wrong_recurrent_layer_pass():
+    right, wrong = line(gru()), line(gru(activation="ReLU"))
+    recording = recording_of(right, draw(2, 64, 8))
+    assert compare(right, recording, Tolerance()).agrees
+    assert compare(wrong, recording, Tolerance()).first.layer == "n0"
+
+
+def test_nan_at_the_same_places_agrees():
+    graph = line(
+        modules.Unary("log"), modules.Linear(8, 3, weight=weights(0, 3, 8), bias=weights(1, 3)), modules.Tanh()
+    )
+    assert compare(graph, recording_of(graph, draw(2, 64, 8)), Tolerance()).problem == ""
+    assert selfcheck.replay(graph, selfcheck.make(graph), Tolerance()).problem == ""
+
+
+def test_numbers_beyond_float32_are_infinite_in_both():
+    graph = line(*[modules.Scalar("multiply", 1e30)] * 2)
+    assert compare(graph, recording_of(graph, draw(2, 64, 8)), Tolerance()).problem == ""
+    assert selfcheck.replay(graph, selfcheck.make(graph), Tolerance()).problem == ""
+
+
+def test_outputs_that_cancel_have_the_roundings_of_what_they_are_made_of():
+    norm = modules.LayerNorm((8,), weight=np.ones(8, "f4"), bias=np.zeros(8, "f4"))
+    graph = line(norm, modules.Reduce("mean", (2,)))
+    assert compare(graph, recording_of(graph, draw(2, 64, 8)), Tolerance()).problem == ""
+    assert selfcheck.replay(graph, selfcheck.make(graph), Tolerance()).problem == ""
+
+
+def test_a_tolerance_counts_for_the_outputs_too():
+    graph = line(modules.Linear(8, 3, weight=weights(0, 3, 8), bias=weights(1, 3)))
+    recording = recording_of(graph, draw(2, 64, 8))
+    off = {"y": recording.outputs["y"] * np.float32(1.01)}
+    recording = dataclasses.replace(
+        recording, outputs=off, activations=(dataclasses.replace(recording.activations[0], array=off["y"]),)
+    )
+    assert not compare(graph, recording, Tolerance()).agrees
+    assert compare(graph, recording, Tolerance(rtol=0.05)).agrees
+
+
+def test_a_cause_explains_every_example_or_is_none():
+    graph = line(modules.Identity(), shape=(None, 4))
+    x = np.abs(draw(3, 4))
+    recording = recording_of(graph, x)
+    wrong = recording.activations[0].array.copy()
+    wrong[1] = 77
+    recording = dataclasses.replace(
+        recording, activations=(dataclasses.replace(recording.activations[0], array=wrong),), outputs={"y": wrong}
+    )
+    found = compare(graph, recording, Tolerance())
+    assert (found.first.layer, found.cause) == ("n0", "")
+
+
+def test_changed_weights_of_a_layer_without_a_place_are_told():
+    graph = line(modules.Linear(8, 3, weight=weights(0, 3, 8), bias=weights(1, 3)), modules.Tanh())
+    linear = graph.nodes[0].module
+    whole = recording_of(graph, draw(2, 64, 8))
+    whole = dataclasses.replace(whole, weights={"n0": numbers_of([linear])})
+    marks = graph.landmarks[1:]
+    bare = Graph(graph.inputs, graph.nodes, graph.outputs, landmarks=marks)
+    assert compare(bare, whole, Tolerance()).agrees
+    changed_one = dataclasses.replace(linear, weight=one_bit(linear.weight, 0, 0))
+    nodes = [Node(n.name, changed_one if n.name == "n0" else n.module, n.inputs, n.origin) for n in graph.nodes]
+    found = compare(Graph(graph.inputs, nodes, graph.outputs, landmarks=marks), whole, Tolerance())
+    assert (found.first.layer, found.cause) == ("n0", "its weights are not the numbers that Keras has")
