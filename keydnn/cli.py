@@ -412,7 +412,7 @@ def verify(
         json: write the result into this file
     """
     from keydnn.model import load
-    from keydnn.proof import beside_keras, beside_reference
+    from keydnn.proof import beside_keras, beside_reference, beside_source
     from keydnn.verify.rows import Tolerance
 
     if reference is not None and source is not None:
@@ -424,11 +424,12 @@ def verify(
     check_target(json=json, model=model, reference=reference, source=source)
     prepare(None)
     loaded, tolerance = load(model), Tolerance(rtol, atol)
-    proof = (
-        beside_reference(loaded, str(model), tolerance)
-        if reference is None and source is None
-        else beside_keras(loaded, reference, source, python, tolerance)
-    )
+    if reference is not None:
+        proof = beside_keras(loaded, reference, tolerance)
+    elif source is not None:
+        proof = beside_source(loaded, source, python, tolerance)
+    else:
+        proof = beside_reference(loaded, str(model), tolerance)
     print(proof.text)
     write_json(json, proof.data)
     if proof.problem:

@@ -96,6 +96,11 @@ class Landmark:
     value: str
     order: tuple[int, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Name the output: the layer, with ``@1`` for its second call and ``[1]`` for the second output of a call."""
+        return f"{self.layer}{f'@{self.call}' if self.call else ''}{f' [{self.tensor}]' if self.tensor else ''}"
+
 
 Observer = Callable[[Node, tuple[Array, ...], Array], None]  # arrays of other dtypes where modules give them
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keydnn.errors import CheckpointError, ParameterError
+from keydnn.errors import CheckpointError
 from keydnn.model import Model
 from keydnn.progress import show_status
 from keydnn.report import verification
@@ -50,28 +50,26 @@ def beside_reference(model: Model, file: str, tolerance: Tolerance) -> Proof:
     return Proof(verification.replay_text(title, model.graph, found), verification.replay_record(found), problem)
 
 
-def beside_keras(
-    model: Model, reference: Path | None, source: Path | None, python: Path | None, tolerance: Tolerance
-) -> Proof:
-    """Compare a model with a recording, or with a Keras file that is recorded now; one of the two is given.
+def beside_keras(model: Model, reference: Path, tolerance: Tolerance) -> Proof:
+    """Compare a model with a recording.
 
     Raises
     ------
-    RecordingError
-        Keras cannot open the file, or the recording is of another model.
-    InputError
-        The recording is damaged.
+    RecordingError, InputError
+        The recording is of another model, or damaged.
     """
-    with tempfile.TemporaryDirectory(prefix="keydnn-") as folder:
-        if source is not None:
-            reference = Path(folder) / "reference.npz"
-            with show_status("starting Python") as show:
-                record(source, reference, python=python, progress=show)
-        if reference is None:
-            raise ParameterError("a recording or a Keras file is needed")
-        found = compare(model.graph, read_recording(reference), tolerance)
+    found = compare(model.graph, read_recording(reference), tolerance)
     title = f"{model.name} beside Keras"
     return Proof(verification.comparison_text(title, found), verification.comparison_record(found), found.problem)
+
+
+def beside_source(model: Model, source: Path, python: Path | None, tolerance: Tolerance) -> Proof:
+    """Compare a model with a Keras file that is recorded now; RecordingError if Keras cannot open it."""
+    with tempfile.TemporaryDirectory(prefix="keydnn-") as folder:
+        reference = Path(folder) / "reference.npz"
+        with show_status("starting Python") as show:
+            record(source, reference, python=python, progress=show)
+        return beside_keras(model, reference, tolerance)
 
 
 def of_report(model: Model, reference: Path | None) -> Verification | None:

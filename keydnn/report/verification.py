@@ -64,10 +64,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     if found.first is not None:
         lines.append(f"first divergent layer: {found.first.layer} ({found.first.class_name})")
         lines.append(f"likely cause: {found.cause}" if found.cause else "no known cause explains it")
-    lines += [
-        f"output {name!r}: largest difference {error:.1e} of the largest number"
-        for name, error in found.outputs.items()
-    ]
+    lines += _output_lines(found.outputs)
     return lines
 
 
@@ -88,10 +85,7 @@ def replay_lines(found: Replay) -> list[str]:
     lines += [f"node {name!r}: {text}" for name, text in said[:1]]
     if len(said) > 1:
         lines.append(f"and {len(said) - 1} more that are not as they were, perhaps because of this one")
-    lines += [
-        f"output {name!r}: largest difference {error:.1e} of the largest number"
-        for name, error in found.outputs.items()
-    ]
+    lines += _output_lines(found.outputs)
     if found.first is not None:
         lines.append(f"first divergent node: {found.first}")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, permutations
 from typing import Any
 
@@ -38,7 +39,7 @@ MOST_AXES = 5  # whose orders are tried
 MOST_TRIED = 400  # guesses for one layer
 MOST_MACS = 50_000_000_000  # multiply-accumulates of all of them together: half a minute
 EPSILONS = (1e-3, 1e-5, 1e-6, 1e-7, 1e-12, 1e-4, 1e-2, 0.0)
-ACTIVATIONS: Sequence[tuple[type[Module], dict[str, Any]]] = (
+ACTIVATIONS: Sequence[tuple[Any, dict[str, Any]]] = (
     (ReLU, {}), (Sigmoid, {}), (Tanh, {}), (ReLU, {"max_value": 6.0}), (ELU, {}), (SELU, {}),
     (GELU, {}), (GELU, {"approximate": "tanh"}), (SiLU, {}), (Softplus, {}), (Softsign, {}),
     (HardSigmoid, {"slope": 0.2, "offset": 0.5, "top": 1.0}), (HardSigmoid, {}), (Exponential, {}), (Mish, {}),
@@ -86,7 +87,7 @@ def guess(stretch: Stretch, wanted: AnyArray, tolerance: Tolerance) -> str:
     """Give the first known mistake that explains what Keras gave, in words; empty if none does."""
     whole, place = stretch, _worst_example(stretch, wanted)
     stretch, one = _of_example(whole, place), wanted[place : place + 1] if wanted.ndim else wanted
-    if tolerance.agrees(_tried(lambda: _run(_needed(stretch), stretch), stretch), one):
+    if tolerance.agrees(_tried(partial(_run, _needed(stretch), stretch), stretch), one):
         return ""  # what differs is another example's
     for number, (text, attempt) in enumerate(islice(_attempts(stretch, one), _most(stretch))):
         if tolerance.agrees(_tried(attempt, stretch), one):
@@ -107,7 +108,7 @@ def _tried(attempt: Callable[[], Bounded], stretch: Stretch) -> Bounded:
 
 def _worst_example(stretch: Stretch, wanted: AnyArray) -> int:
     """Give the place of the example that is furthest from what Keras gave."""
-    found = _tried(lambda: _run(_needed(stretch), stretch), stretch)
+    found = _tried(partial(_run, _needed(stretch), stretch), stretch)
     if found.value.shape != wanted.shape or wanted.ndim < 1 or len(wanted) < 2 or wanted.dtype.kind not in "fiub":
         return 0
     apart = distance(found.value, wanted).reshape(len(wanted), -1).max(1, initial=0.0)
@@ -143,7 +144,7 @@ def _attempts(stretch: Stretch, wanted: AnyArray) -> Iterator[Attempt]:
     for node in reversed(needed):
         for text, module in _other_modules(node.module):
             changed = [dataclasses.replace(one, module=module) if one is node else one for one in needed]
-            yield f"{text} ({node.name})", lambda changed=changed: _run(changed, stretch)  # type: ignore[misc]  # bound now
+            yield f"{text} ({node.name})", partial(_run, changed, stretch)
     yield from _activations(needed, stretch)
     yield from _wiring(needed, stretch)
     yield from _orders(needed, stretch, wanted)
@@ -246,22 +247,14 @@ def _tensors(tensors: Mapping[str, AnyArray]) -> Iterator[tuple[str, dict[str, A
 def _activations(needed: Sequence[Node], stretch: Stretch) -> Iterator[Attempt]:
     """Try an activation behind, none where there is one, and another in its place."""
     if len(needed) > 1 and type(needed[-1].module) in {kind for kind, _ in ACTIVATIONS}:
-        yield f"no {type(needed[-1].module).__name__} at the end", lambda: _run(needed[:-1], stretch)
+        yield f"no {type(needed[-1].module).__name__} at the end", partial(_run, needed[:-1], stretch)
     axis = stretch.mark.order[-1] if stretch.mark.order else -1
     for kind, options in ACTIVATIONS:
-        module = _made(kind, {"dim": axis} if kind is Softmax else options)
+        activate = partial(_apply, kind(**({"dim": axis} if kind is Softmax else options)))
         said = f"{kind.__name__}{f'({options})' if options else ''}"
-        yield f"a missing activation: {said}", lambda m=module: _run(needed, stretch, lambda x: _apply(m, x))  # type: ignore[misc]  # bound now
-        if needed and len(needed) > 1:
-            yield (
-                f"another activation: {said}",
-                lambda m=module: _run(needed[:-1], stretch, lambda x: _apply(m, x)),  # type: ignore[misc]  # bound now
-            )
-
-
-def _made(kind: Any, options: Mapping[str, Any]) -> Module:
-    made: Module = kind(**options)
-    return made
+        yield f"a missing activation: {said}", partial(_run, needed, stretch, activate)
+        if len(needed) > 1:
+            yield f"another activation: {said}", partial(_run, needed[:-1], stretch, activate)
 
 
 def _orders_of(rank: int) -> list[tuple[int, ...]]:
@@ -276,7 +269,8 @@ def _wiring(needed: Sequence[Node], stretch: Stretch) -> Iterator[Attempt]:
         changed: tuple[str, ...]
         if 1 < len(node.inputs) < 5:
             for changed in list(permutations(node.inputs))[1:]:
-                yield f"{node.name} reads its inputs in another order", _rewired(needed, node, changed, stretch)
+                nodes = [dataclasses.replace(one, inputs=changed) if one is node else one for one in needed]
+                yield f"{node.name} reads its inputs in another order", partial(_run, nodes, stretch)
         for place, name in enumerate(node.inputs):
             if name in own or name not in stretch.values:
                 continue
@@ -288,16 +282,12 @@ def _wiring(needed: Sequence[Node], stretch: Stretch) -> Iterator[Attempt]:
                 for order in _orders_of(array.ndim):
                     if array.transpose(order).shape != wanted.shape or order[:1] != (0,):
                         continue
-                    other = {name: of_any_type(array.transpose(order))}
-                    yield (
-                        f"{node.name} reads {layer} as its input {place}",
-                        lambda o=other: _run(needed, dataclasses.replace(stretch, values={**stretch.values, **o})),  # type: ignore[misc]  # bound now
-                    )
+                    other = _with_value(stretch, name, array.transpose(order))
+                    yield f"{node.name} reads {layer} as its input {place}", partial(_run, needed, other)
 
 
-def _rewired(needed: Sequence[Node], node: Node, inputs: tuple[str, ...], stretch: Stretch) -> Callable[[], Bounded]:
-    nodes = [dataclasses.replace(one, inputs=inputs) if one is node else one for one in needed]
-    return lambda: _run(nodes, stretch)
+def _with_value(stretch: Stretch, name: str, array: AnyArray) -> Stretch:
+    return dataclasses.replace(stretch, values={**stretch.values, name: of_any_type(array)})
 
 
 def _orders(needed: Sequence[Node], stretch: Stretch, wanted: AnyArray) -> Iterator[Attempt]:
@@ -309,15 +299,12 @@ def _orders(needed: Sequence[Node], stretch: Stretch, wanted: AnyArray) -> Itera
 
     for order in _orders_of(wanted.ndim):
         if order != tuple(range(wanted.ndim)):
-            yield f"the axes of the output in the order {order}", lambda o=order: ordered(o)  # type: ignore[misc]  # bound now
+            yield f"the axes of the output in the order {order}", partial(ordered, order)
     own = {node.name for node in needed}
     read = dict.fromkeys(name for node in needed for name in node.inputs if name not in own)
     for name in read:
         value = stretch.values[name].value
         for order in _orders_of(value.ndim):
             if order[:1] == (0,) and order != tuple(range(value.ndim)):
-                moved = of_any_type(np.ascontiguousarray(value.transpose(order)).reshape(value.shape))
-                yield (
-                    f"{name} read in the order of axes {order}",
-                    lambda m={name: moved}: _run(needed, dataclasses.replace(stretch, values={**stretch.values, **m})),  # type: ignore[misc]  # bound now
-                )
+                moved = _with_value(stretch, name, np.ascontiguousarray(value.transpose(order)).reshape(value.shape))
+                yield f"{name} read in the order of axes {order}", partial(_run, needed, moved)

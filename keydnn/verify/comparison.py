@@ -211,9 +211,8 @@ class _Walk:
             scale = max(self.scales.get(name, 0.0), largest_of_any(before.value), largest_of_any(wanted))
             found = in_keras_order(limited(before, scale), mark)
             alone = _transposed(self._alone[name], mark.order)
-            row = judge(
-                _called(mark), mark.class_name, self._modules.get(mark.layer, ()), alone, wanted, tolerance, found
-            )
+            modules = self._modules.get(mark.layer, ())
+            row = judge(mark.name, mark.class_name, modules, alone, wanted, tolerance, found)
             if not row.agrees and all(earlier.agrees for earlier in self.rows):
                 others = {_place(key): one.array for key, one in self._recorded.items()}
                 self.cause = guess(Stretch(self._open, self._values, mark, others, scale), wanted, tolerance)
@@ -264,11 +263,6 @@ def _as_before(array: AnyArray, before: AnyArray) -> AnyArray:
 
 def _transposed(array: AnyArray, order: tuple[int, ...]) -> AnyArray:
     return array.transpose(order) if order else array
-
-
-def _called(mark: Landmark) -> str:
-    """Name an output of a call of a layer."""
-    return f"{_place((mark.layer, mark.call, 0))}{f' [{mark.tensor}]' if mark.tensor else ''}"
 
 
 def _run_alone(graph: Graph, inputs: Sequence[npt.ArrayLike], wanted: Mapping[str, object]) -> dict[str, AnyArray]:

@@ -14,8 +14,6 @@ from keydnn.reference import TINY, Bounded
 from keydnn.reference.bounds import of_any_type
 
 OUTPUT_RTOL = 1e-4  # of what predict gives: roundings add up through a model, differently in any order of sums
-
-
 SHARE = 1e-4  # of the largest number that a layer reads or gives: a bound above it tells nothing, and this counts
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -93,7 +91,7 @@ def differences(found: AnyArray, wanted: AnyArray) -> tuple[float, float, float]
     x, y = np.asarray(found, np.float64).ravel(), np.asarray(wanted, np.float64).ravel()
     apart, largest = distance(x, y), largest_of(y)
     absolute = float(np.max(apart, initial=0.0))
-    relative = 0.0 if absolute == 0 else absolute / largest if largest else float("inf")
+    relative = _share(absolute, largest)
     if not apart.any():
         return absolute, relative, 1.0
     with np.errstate(all="ignore"):
@@ -213,6 +211,9 @@ def relative_error(found: AnyArray, wanted: AnyArray, scale: float = 0.0, atol: 
         return float("inf")
     if not _are_numbers(found, wanted):
         return 0.0 if np.array_equal(found.astype(str), wanted.astype(str)) else float("inf")
-    absolute = max(0.0, differences(found, wanted)[0] - TINY - atol)  # some flush denormal numbers to zero
-    largest = max(largest_of(wanted), scale)
-    return 0.0 if absolute == 0 else absolute / largest if largest else float("inf")
+    absolute = float(np.max(distance(found, wanted), initial=0.0)) - TINY - atol  # some flush denormal numbers to zero
+    return _share(max(0.0, absolute), max(largest_of(wanted), scale))
+
+
+def _share(part: float, whole: float) -> float:
+    return 0.0 if part == 0 else part / whole if whole else float("inf")

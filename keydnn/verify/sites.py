@@ -56,8 +56,7 @@ def sites_of(graph: Graph, keras_order: bool) -> list[Site]:
         if mark.value in places:  # not an input
             first = not mark.call and not mark.tensor
             modules = _modules(layers.get(mark.layer, ())) if first else ()
-            name = f"{mark.layer}{f'@{mark.call}' if mark.call else ''}{f' [{mark.tensor}]' if mark.tensor else ''}"
-            found.append(Site(name, mark.class_name, mark.value, mark.order if keras_order else (), modules))
+            found.append(Site(mark.name, mark.class_name, mark.value, mark.order if keras_order else (), modules))
     marked = {mark.layer for mark in graph.landmarks}
     for layer, nodes in layers.items():
         if layer not in marked and nodes[-1].origin is not None:
