@@ -170,6 +170,7 @@ class _Walk:
         self._graph, self._recorded, self._marks, self._tolerance = graph, recorded, marks, tolerance
         self._alone = _run_alone(graph, inputs, marks)
         self._modules = _modules_of(graph)
+        self._classes = {node.origin.layer: node.origin.class_name for node in graph.nodes if node.origin}
         self._values = {given.name: of_any_type(self._alone[given.name]) for given in graph.inputs}
         self._open: list[Node] = []  # nodes of layers that have not been judged
 
@@ -223,17 +224,16 @@ class _Walk:
 
     def note_changed(self, layers: Sequence[str]) -> None:
         """Say of layers that their weights are not Keras', although their outputs may agree."""
-        said = "its weights are not the numbers that Keras has"
         for layer in layers:
-            places = [place for place, row in enumerate(self.rows) if row.layer.partition(" [")[0] == layer]
-            first = all(row.agrees for row in self.rows[: places[0]]) if places else self.cause == ""
-            if first and (not places or self.rows[places[0]].agrees or not self.cause):
-                self.cause = said
+            places = [place for place, row in enumerate(self.rows) if row.layer == layer]
+            if not places:  # none of its outputs could be judged
+                places, modules = [len(self.rows)], self._modules.get(layer, ())
+                self.rows.append(LayerRow(layer, self._classes[layer], modules, (), np.nan, np.nan, np.nan, None, True))
+            if all(row.agrees for row in self.rows[: places[0]]):
+                known = "" if self.rows[places[0]].agrees else self.cause  # else the cause is that of one behind
+                self.cause = known or "its weights are not the numbers that Keras has"
             for place in places:
                 self.rows[place] = replace(self.rows[place], agrees=False)
-            if not places:
-                modules = self._modules.get(layer, ())
-                self.rows.append(LayerRow(layer, "", modules, (), np.nan, np.nan, np.nan, None, False))
 
     def unpaired(self) -> tuple[list[str], list[str]]:
         """Give the layers that were recorded and are not in the graph, and the reverse."""
