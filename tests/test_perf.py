@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +209,12 @@ def test_models_of_recurrent_layers_have_the_weights_that_are_raced(perf):
         assert model.predict(np.zeros((2, 4, 3), np.float32)).shape == (2, 5)
         for name, array in model.state_dict().items():
             np.testing.assert_array_equal(array, weights[name.rpartition(".")[2]])
+
+
+def test_what_proof_costs_is_printed_for_a_model_that_passes_its_check():
+    script = Path(__file__).parents[1] / "perf" / "verify.py"
+    done = subprocess.run([sys.executable, str(script), "--repeat", "1"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line.split() for line in done.stdout.splitlines() if "digits.h5" in line]
+    assert len(row) == 9
+    assert 0 < float(row[-1]) <= 1
