@@ -12,6 +12,7 @@
     ├── ShapeError                 an array of the wrong rank, size, type or values (also a ValueError)
     ├── InputError                 an input file (.npy, a recording) that cannot be used
     ├── RecordingError             what Keras computes could not be recorded
+    ├── ExportError                a model that cannot be written for another library; lists every module in the way
     ├── DivergenceError            two computations that should agree differ beyond the tolerance
     └── UsageError                 a command line that cannot be understood; exit status 2
 """
@@ -159,6 +160,10 @@ class DivergenceError(KeyDNNError):
 
 class RecordingError(KeyDNNError):
     """What Keras computes for a file could not be recorded: no Keras, one that cannot open it, no suitable inputs."""
+
+
+class ExportError(KeyDNNError):
+    """A model that cannot be written for another library, or a written file that the library does not take."""
 
 
 class UsageError(KeyDNNError):

@@ -1,0 +1,1 @@
+"""A module graph for ONNX."""

@@ -1,0 +1,1 @@
+"""What leaves KeyDNN: exporters, without the libraries that they write for."""

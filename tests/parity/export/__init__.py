@@ -1,0 +1,1 @@
+"""What leaves KeyDNN, in the libraries that it is written for: PyTorch, ONNX Runtime, Keras."""
