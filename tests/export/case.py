@@ -27,7 +27,8 @@ class Case:
         names = [f"x{place}" for place in range(len(self.inputs))]
         shapes = [(None, *np.shape(array)[1:]) for array in self.inputs]
         given = [Input(name, shape, self.dtype) for name, shape in zip(names, shapes, strict=True)]
-        node = Node("layer", self.module, tuple(names), Origin("layer", "Layer"))
+        read = () if self.module.arity == 0 else tuple(names)
+        node = Node("layer", self.module, read, Origin("layer", "Layer"))
         return Graph(given, [node], [Output("layer", "layer")])
 
 

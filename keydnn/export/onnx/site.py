@@ -93,7 +93,7 @@ class Site:
         self.nodes.append(self._writer.node(kind, read, names, attributes))
         return names
 
-    def cast(self, value: str, dtype: str) -> str:
+    def cast(self, value: Argument, dtype: str) -> str:
         """Convert a value to a dtype as NumPy names it, or ``"string"``; ``"bool"`` is whether a number is not 0."""
         return self.op("Cast", value, to=self._writer.type_number(dtype))
 

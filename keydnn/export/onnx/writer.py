@@ -167,7 +167,7 @@ class Writer:
         self._bytes += array.nbytes
         if self._bytes > LARGEST:
             raise ExportError("the weights take 2 GiB or more, which one ONNX file cannot hold")
-        self._initializers[name] = self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+        self._initializers[name] = self._onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
     def _info(self, name: str, shape: Shape, dtype: str) -> Any:

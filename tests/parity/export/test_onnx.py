@@ -46,7 +46,7 @@ def agree(graph: Graph, arrays: Any, found: list[np.ndarray]) -> None:
         finite = np.isfinite(truth.value)
         np.testing.assert_array_equal(got[~finite], truth.value.astype(np.float32)[~finite])
         largest = np.abs(truth.value[finite]).max(initial=0.0)
-        off = np.abs(got.astype(np.float64) - truth.value)[finite]
+        off = np.abs(got[finite].astype(np.float64) - truth.value[finite])
         assert (off <= truth.error[finite] + 2e-6 * largest).all(), f"off by {off.max() / largest} of the largest"
 
 
