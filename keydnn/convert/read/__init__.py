@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from keydnn.convert.read.archive import open_archive, open_folder
 from keydnn.convert.read.document import NEWEST, Architecture, Given, architecture_in, parse_config, read_architecture
-from keydnn.convert.read.h5 import H5File, open_h5
+from keydnn.convert.read.hdf5.client import Library
+from keydnn.convert.read.hdf5.file import H5File, open_h5
 from keydnn.convert.read.kinds import kind_of
 from keydnn.convert.read.legacy import attach_legacy
+from keydnn.convert.read.limits import DEFAULT, Limits
 from keydnn.convert.read.live import read_live
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.shards import Shards, open_shards
@@ -25,7 +27,7 @@ Source = str | os.PathLike[str] | Any  # a path, or a live keras.Model
 
 
 @contextmanager
-def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasModel]:
+def open_keras(source: Source, given: Given | None = None, limits: Limits = DEFAULT) -> Iterator[KerasModel]:
     """Open a Keras model; its weights can be read while it is open.
 
     Parameters
@@ -36,6 +38,8 @@ def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasMode
     given
         The architecture of a file with weights only: path of a JSON file, or its text.  It comes before one in the
         file.
+    limits
+        What the file may ask for.
 
     Raises
     ------
@@ -54,20 +58,19 @@ def open_keras(source: Source, given: Given | None = None) -> Iterator[KerasMode
     path = Path(source)
     kind = kind_of(path)
     architecture = None if given is None else read_architecture(given)
-    if kind == "zip":
-        with open_archive(path, architecture) as model:
-            yield model
-    elif kind == "folder":
-        with open_folder(path, architecture) as model:
-            yield model
-    elif kind == "shards":
-        with open_shards(path) as shards:
+    with closing(Library(limits)) as library:
+        if kind == "zip":
+            with open_archive(library, path, architecture, limits) as model:
+                yield model
+        elif kind == "folder":
+            yield open_folder(library, path, architecture)
+        elif kind == "shards":
+            shards = open_shards(library, path)
             if architecture is None:
                 raise _without_architecture(shards, path.name)
             yield attach_v3(architecture.model(path.name, NEWEST), shards)
-    else:
-        with open_h5(str(path), path.name) as file:
-            yield _read_h5(file, path.name, architecture)
+        else:
+            yield _read_h5(open_h5(library, str(path), path.name), path.name, architecture)
 
 
 def _read_h5(file: H5File, source: str, given: Architecture | None) -> KerasModel:

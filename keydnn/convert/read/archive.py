@@ -5,7 +5,6 @@ Source of the layout: ``keras/src/saving/saving_lib.py``.
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,16 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from keydnn.convert.read.document import MAX_CONFIG, NEWEST, Architecture, architecture_in, parse_config
-from keydnn.convert.read.h5 import MAX_WEIGHTS, Asset, open_h5
+from keydnn.convert.read.document import NEWEST, Architecture, architecture_in, parse_config
+from keydnn.convert.read.hdf5.client import Library
+from keydnn.convert.read.hdf5.file import Asset, open_h5
 from keydnn.convert.read.kinds import zip_without_config
+from keydnn.convert.read.limits import MAX_ASSET, MAX_CONFIG, Limits
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.v3 import attach_v3
 from keydnn.errors import KerasFileError, KerasInteropError
 from keydnn.zipped import ZipMembers, guard_zip
 
 WEIGHTS = "model.weights.h5"
-MAX_ASSET = 256 << 20  # bytes; a vocabulary of a million words has some ten million
 
 
 class Members(Protocol):
@@ -41,7 +41,7 @@ class Members(Protocol):
 
 
 @contextmanager
-def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
+def open_archive(library: Library, path: Path, given: Architecture | None, limits: Limits) -> Iterator[KerasModel]:
     """Open a ``.keras`` archive; nothing is unpacked to disk, and members are taken by their exact names only.
 
     Raises
@@ -57,9 +57,10 @@ def open_archive(path: Path, given: Architecture | None) -> Iterator[KerasModel]
             raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
         architecture = given or _architecture(members)
         _require_weights(members)
-        weights = io.BytesIO(members.read(WEIGHTS, MAX_WEIGHTS))
-        with open_h5(weights, f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-            yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
+        weights = members.read(WEIGHTS, limits.max_weights + MAX_CONFIG)
+        file = open_h5(library, weights, f"{WEIGHTS} of {path.name}", partial(_asset, members))
+        del weights
+        yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
 
 
 def _asset(members: Members, name: str) -> Asset | None:
@@ -68,14 +69,13 @@ def _asset(members: Members, name: str) -> Asset | None:
     return partial(members.read, name, MAX_ASSET) if members.has(name) else None
 
 
-@contextmanager
-def open_folder(path: Path, given: Architecture | None) -> Iterator[KerasModel]:
+def open_folder(library: Library, path: Path, given: Architecture | None) -> KerasModel:
     """Open a ``.keras`` folder (``keras.saving.save_model(model, folder, zipped=False)``)."""
     members = FolderMembers(path)
     architecture = given or _architecture(members)
     _require_weights(members)
-    with open_h5(str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members)) as file:
-        yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
+    file = open_h5(library, str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members))
+    return attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
 
 
 def _architecture(members: Members) -> Architecture:

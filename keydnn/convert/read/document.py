@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keydnn.convert.read.architecture import model_from
+from keydnn.convert.read.limits import MAX_CONFIG
 from keydnn.convert.read.record import KerasModel
 from keydnn.errors import KerasFileError
 from keydnn.strict_json import Json, clip, parse
 
-MAX_CONFIG = 16 << 20  # bytes
 Given = str | os.PathLike[str]  # an architecture beside a weights file: a path, or the JSON text itself
 
 

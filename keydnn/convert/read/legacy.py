@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from keydnn.convert.read.h5 import H5File
+from keydnn.convert.read.hdf5.file import H5File
 from keydnn.convert.read.record import KerasModel, Layer, StoredTensor
 from keydnn.errors import KerasFileError, MissingWeightsError
 

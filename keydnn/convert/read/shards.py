@@ -6,16 +6,15 @@ Source: ``ShardedH5IOStore`` in ``keras/src/saving/saving_lib.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from keydnn.convert.read.document import MAX_CONFIG, parse_config
-from keydnn.convert.read.h5 import H5File, open_h5
+from keydnn.convert.read.document import parse_config
+from keydnn.convert.read.hdf5.client import Library
+from keydnn.convert.read.hdf5.file import H5File, open_h5
+from keydnn.convert.read.limits import MAX_CONFIG, MAX_SHARDS
 from keydnn.convert.read.record import StoredTensor
 from keydnn.errors import KerasFileError
-
-MAX_SHARDS = 10_000
 
 
 class Shards:
@@ -30,7 +29,7 @@ class Shards:
 
     def tensor(self, path: str, name: str, role: str | None, within: tuple[str, ...] = ()) -> StoredTensor | None:
         """Give the dataset at a path from the file that has it."""
-        found = [file for file in self._files if file.find(path) is not None]
+        found = [file for file in self._files if file.kind(path) is not None]
         if len(found) > 1:
             raise KerasFileError(f"{path!r} lies in {len(found)} of the sharded files")
         return found[0].tensor(path, name, role, within) if found else None
@@ -73,8 +72,7 @@ def shard_files(path: Path) -> list[Path]:
     return [path.with_name(name) for name in names]
 
 
-@contextmanager
-def open_shards(path: Path) -> Iterator[Shards]:
+def open_shards(library: Library, path: Path) -> Shards:
     """Open the files that an index lists.
 
     Raises
@@ -82,5 +80,4 @@ def open_shards(path: Path) -> Iterator[Shards]:
     KerasFileError
         No such index, or a file of it is missing, damaged, or elsewhere.
     """
-    with ExitStack() as stack:
-        yield Shards([stack.enter_context(open_h5(str(file), file.name)) for file in shard_files(path)])
+    return Shards([open_h5(library, str(file), file.name) for file in shard_files(path)])

@@ -1,0 +1,1 @@
+"""HDF5 from strangers.  The library runs in a process of its own (``server``, ``process``), and is asked by path."""
