@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError, UsageError
 
 if TYPE_CHECKING:
+    from keydnn.convert import Limits
     from keydnn.model import Model
     from keydnn.modules.typed import AnyArray
+
+
+class Bytes(int):
+    """A number of bytes, which people write as ``4GiB``."""
+
+    UNITS: ClassVar[dict[str, int]] = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+    @classmethod
+    def read(cls, text: str) -> Bytes:
+        """Read a whole number with a unit or without; ValueError for anything else."""
+        found = re.fullmatch(r"([0-9]{1,15})([KMGT]iB)?", text, re.ASCII)
+        if found is None:
+            raise ValueError("a whole number of bytes, KiB, MiB, GiB or TiB")
+        return cls(int(found[1]) * cls.UNITS[found[2] or ""])
+
+    def __str__(self) -> str:
+        """Write it with the largest unit that leaves a whole number."""
+        unit = max((unit for unit, size in self.UNITS.items() if self % size == 0), key=lambda unit: self.UNITS[unit])
+        return f"{int(self) // self.UNITS[unit]}{unit}"
+
+
+MAX_WEIGHTS = Bytes(4 << 30)
+
+
+def limits_of(max_weights: Bytes, timeout: float) -> Limits:
+    """Give the limits of reading a Keras file; UsageError if they make no sense."""
+    from keydnn.convert import Limits
+
+    try:
+        return Limits(int(max_weights), timeout)
+    except ParameterError as error:
+        raise UsageError(f"--{error}".replace("_", "-", 1)) from None
 
 
 def prepare(threads: int | None) -> None:
@@ -79,11 +114,14 @@ def write_json(path: Path | None, data: dict[str, Any]) -> None:
         print(f"written to {path}")
 
 
-def open_model(file: Path, architecture: Path | None = None) -> Model:
+def open_model(file: Path, architecture: Path | None = None, limits: Limits | None = None) -> Model:
     """Read a checkpoint, or a Keras file with every rewrite allowed."""
     from keydnn.model import from_keras, load
 
-    return load(file) if starts_like_json(file) else from_keras(file, strict=False, architecture=architecture)
+    if starts_like_json(file):
+        return load(file)
+    given = {} if limits is None else dataclasses.asdict(limits)
+    return from_keras(file, strict=False, architecture=architecture, **given)
 
 
 def starts_like_json(file: Path) -> bool:
@@ -132,7 +170,7 @@ def show_results(names: Sequence[str], arrays: Sequence[AnyArray], output: Path 
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
 
-def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None) -> None:
+def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None, limits: Limits) -> None:
     """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
     from keydnn.examples import input_sizes
     from keydnn.plan.stages import Stages
@@ -141,7 +179,7 @@ def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Pa
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
     prepare(threads)
-    model = open_model(file, architecture)
+    model = open_model(file, architecture, limits)
     program = Stages(model.graph).program
     if program is None:
         print(f"{model.name}: nothing but lookups, which need no plan")

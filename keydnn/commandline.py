@@ -23,6 +23,7 @@ from fire.core import FireExit
 from fire.decorators import SetParseFn
 
 from keydnn import cli
+from keydnn.arguments import Bytes
 from keydnn.errors import KeyDNNError, UsageError
 
 HELP = {"-h", "--help", "help"}
@@ -228,6 +229,11 @@ def _value(key: str, text: str, hint: Any) -> Any:
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
             raise UsageError(f"{flag} must be a whole number, got {text!r}")
         return int(text)
+    if hint is Bytes:
+        try:
+            return Bytes.read(text)
+        except ValueError as error:
+            raise UsageError(f"{flag} must be {error}, as in 4GiB, got {text!r}") from None
     if hint is float:
         if not REAL.fullmatch(text):
             raise UsageError(f"{flag} must be a number, got {text!r}")

@@ -270,6 +270,8 @@ def from_keras(
     allow_non_linear_activation: bool = False,
     channels_last: Literal["transpose"] | None = None,
     architecture: Given | None = None,
+    max_weights: int = 4 << 30,
+    timeout: float = 10.0,
 ) -> Model:
     """Import a Keras model, without Keras.
 
@@ -289,6 +291,11 @@ def from_keras(
     architecture
         What a file of weights only belongs to: the path of a JSON file that Keras' ``model.to_json()`` gave (or the
         ``config.json`` of a ``.keras``), or the text itself.
+    max_weights
+        Bytes that all weights of the file may have together.
+    timeout
+        Seconds that the HDF5 library, which runs in a process of its own, may take for one answer (beside what reading
+        numbers takes).
 
     Returns
     -------
@@ -307,13 +314,13 @@ def from_keras(
     """
     if channels_last not in (None, "transpose"):
         raise ParameterError(f'channels_last must be "transpose" or None, got {channels_last!r}')
-    from keydnn.convert import Options, convert
+    from keydnn.convert import Limits, Options, convert
 
     options = Options(
         allow_non_linear_activation=allow_non_linear_activation or not strict,
         channels_last=channels_last == "transpose" or not strict,
     )
-    conversion = convert(source, options, architecture)
+    conversion = convert(source, options, architecture, limits=Limits(max_weights, timeout))
     return Model(conversion.require_graph(), name=conversion.name, source=source_record(conversion))
 
 

@@ -210,6 +210,9 @@ def test_demo_agrees_with_keras(capsys):
         pytest.param(["inspect", "m.json", "--plan", "--batch-size=0"], "--batch-size must be", id="plan-of-nothing"),
         pytest.param(["inspect", "m.json", "--plan", "--threads=0"], "--threads: the number", id="plan-no-threads"),
         pytest.param(["run", "m.json", "x.npy", "__class__"], "has 1 input(s)", id="attribute-word"),
+        pytest.param(["convert", "m.h5", "n.json", "--max-weights=4 GB"], "whole number of bytes, KiB", id="size"),
+        pytest.param(["convert", "m.h5", "n.json", "--max-weights=0"], "--max-weights must be bytes", id="no-size"),
+        pytest.param(["inspect", "m.h5", "--timeout=0"], "--timeout must be seconds, above 0", id="no-time"),
         pytest.param(["info", "now"], "no use for 'now'", id="word-after-info"),
     ],
 )
@@ -228,6 +231,11 @@ def test_wrong_usage_is_refused_before_anything_is_done(folder, capsys, words, m
         pytest.param(["convert", "none.h5", "n.json", "--nostrict"], "No such file", id="no-source"),
         pytest.param(["convert", "x.npy", "n.json"], "NumPy array", id="no-keras-file"),
         pytest.param(["convert", "m.h5", "none/n.json", "--nostrict"], "cannot be written", id="no-folder"),
+        pytest.param(
+            ["convert", "m.h5", "n.json", "--nostrict", "--max-weights=1KiB"],
+            "more than 1,024 bytes",
+            id="too-many-weights",
+        ),
         pytest.param(["run", "m.h5", "x.npy"], "CheckpointError", id="no-checkpoint"),
         pytest.param(["run", "m.json", "m.h5"], "not a .npy file", id="no-npy"),
         pytest.param(["run", "m.json", "x.npy", "x.npy"], "has 1 input(s) (x), but 2 array(s)", id="two-inputs"),

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from keydnn.arguments import (
+    MAX_WEIGHTS,
+    Bytes,
     check_checkpoint,
     check_target,
+    limits_of,
     prepare,
     refuse_same,
     save_checked,
@@ -29,6 +32,8 @@ def convert(
     architecture: Path | None = None,
     check: bool = True,
     reference: Path | None = None,
+    max_weights: Bytes = MAX_WEIGHTS,
+    timeout: float = 10.0,
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
 
@@ -44,6 +49,8 @@ def convert(
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
         check: store an example and what a float64 reference computes of it, for keydnn verify; --nocheck does not
         reference: what keydnn record stored of the file, to be compared with in the report
+        max_weights: bytes that all weights may have together, e.g. 16GiB
+        timeout: seconds that the HDF5 library may take for one answer, beside what reading numbers takes
     """
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
@@ -68,6 +75,7 @@ def convert(
         ),
         architecture,
         keep_weights=report is not None,
+        limits=limits_of(max_weights, timeout),
     )
     graph = conversion.require_graph()
     prepare(None)
@@ -96,6 +104,8 @@ def inspect(
     batch_size: int | None = None,
     threads: int | None = None,
     architecture: Path | None = None,
+    max_weights: Bytes = MAX_WEIGHTS,
+    timeout: float = 10.0,
 ) -> None:
     """Show what a Keras file or a checkpoint holds: layers, shapes, parameters, and all that would be rejected.
 
@@ -105,9 +115,12 @@ def inspect(
         batch_size: examples computed at once, with --plan; 1 unless given
         threads: number of threads, with --plan; all that there can be unless given
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
+        max_weights: bytes that all weights may have together, e.g. 16GiB
+        timeout: seconds that the HDF5 library may take for one answer, beside what reading numbers takes
     """
     if plan:
-        show_plan(file, 1 if batch_size is None else batch_size, threads, architecture)
+        limits = limits_of(max_weights, timeout)
+        show_plan(file, 1 if batch_size is None else batch_size, threads, architecture, limits)
         return
     if batch_size is not None or threads is not None:
         raise UsageError("--batch-size and --threads go with --plan")
@@ -122,7 +135,7 @@ def inspect(
         print(loaded.summary())
         return
     try:
-        conversion = convert_file(file, Options(), architecture)
+        conversion = convert_file(file, Options(), architecture, limits=limits_of(max_weights, timeout))
     except MissingArchitectureError as error:
         print(arrays_table(file.name, error.arrays))
         print(f"{file}: needs its architecture: keydnn convert --src {file} --dst model.json --architecture arch.json")

@@ -15,12 +15,25 @@ from keydnn.convert.layout import move_permutes
 from keydnn.convert.normalize import normalize
 from keydnn.convert.normalize.notes import Notes, Options, Rewrite
 from keydnn.convert.read import Given, Source, open_keras
+from keydnn.convert.read.limits import DEFAULT, Limits
 from keydnn.convert.read.record import KerasModel
 from keydnn.errors import KerasInteropError, MissingWeightsError, Obstacle
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array, Shape
 
-__all__ = ["BUILDERS", "Conversion", "FoundLayer", "FoundWeight", "Given", "Options", "Rewrite", "Source", "convert"]
+__all__ = [
+    "BUILDERS",
+    "Conversion",
+    "FoundLayer",
+    "FoundWeight",
+    "Given",
+    "Limits",
+    "Options",
+    "Rewrite",
+    "Source",
+    "",
+    "convert",
+]
 
 
 class FoundWeight(NamedTuple):
@@ -81,11 +94,17 @@ class Conversion:
 
 
 def convert(
-    source: Source, options: Options, architecture: Given | None = None, *, keep_weights: bool = False
+    source: Source,
+    options: Options,
+    architecture: Given | None = None,
+    *,
+    keep_weights: bool = False,
+    limits: Limits = DEFAULT,
 ) -> Conversion:
     """Convert a Keras file or live model; ``architecture`` goes with a file of weights only.
 
-    With ``keep_weights`` the layers' weights stay in memory as they were read, beside those of the modules.
+    With ``keep_weights`` the layers' weights stay in memory as they were read, beside those of the modules.  ``limits``
+    bound what the file may ask for.
 
     Raises
     ------
@@ -100,7 +119,7 @@ def convert(
     stepwise = {name for name, builder in BUILDERS.items() if builder.stepwise}
     notes = Notes(options, fused, stepwise)
     try:
-        with open_keras(source, architecture) as model:
+        with open_keras(source, architecture, limits) as model:
             flat = normalize(model, notes)
             assembled = assemble(flat, notes)
     except MissingWeightsError as error:
