@@ -156,6 +156,7 @@ def test_a_process_that_dies_or_lies_is_a_typed_error(path, tmp_path, monkeypatc
 def test_a_process_that_hangs_is_ended_in_time(path, tmp_path, monkeypatch, program):
     with monkeypatch.context() as patch:
         serving(patch, tmp_path, program)
+        patch.setattr(client, "STARTING", 0.5)
         begun = time.monotonic()
         with pytest.raises(KerasFileError, match=r"did not answer for \d+ s.*--timeout"):
             read(path)

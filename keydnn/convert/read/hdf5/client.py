@@ -21,6 +21,7 @@ from keydnn.strict_json import Json, clip, parse
 MAX_ANSWER = 2 * MAX_ATTRIBUTE  # JSON may escape what an attribute holds
 MEMORY = 2 << 30  # bytes of address space that Python, NumPy and the HDF5 library take, beside the weights
 RATE = 16 << 20  # bytes a second: slower is no reading
+STARTING = 60.0  # seconds until the process is there, on a machine that has much else to do
 CHECKS = 0.05  # seconds between two looks at the clock
 
 
@@ -75,9 +76,10 @@ class Library:
         """Open a file, by its path or by the bytes in it, and give its number."""
         data = file if isinstance(file, bytes) else b""
         limits = MAX_ATTRIBUTE, self._limits.max_weights
-        with self._in_time(source, self._limits.timeout + len(data) / RATE):
-            if self._pid is None:
+        if self._pid is None:
+            with self._in_time(source, STARTING):
                 self._begin()
+        with self._in_time(source, self._limits.timeout + len(data) / RATE):
             if isinstance(file, bytes):
                 self._process.send(["hold", 0, len(data), *limits], data)
             else:
