@@ -231,7 +231,7 @@ def test_wrong_usage_is_refused_before_anything_is_done(folder, capsys, words, m
         pytest.param(["convert", "none.h5", "n.json", "--nostrict"], "No such file", id="no-source"),
         pytest.param(["convert", "x.npy", "n.json"], "NumPy array", id="no-keras-file"),
         pytest.param(["convert", "m.h5", "none/n.json", "--nostrict"], "cannot be written", id="no-folder"),
-        pytest.param(["convert", "m.h5", "n.json", "--max-weights=9"], "more than 9 bytes", id="too-many-weights"),
+        pytest.param(["convert", "m.h5", "n.json", "--max-weights=9"], "more than 9; --max-weights", id="too-large"),
         pytest.param(["run", "m.h5", "x.npy"], "CheckpointError", id="no-checkpoint"),
         pytest.param(["run", "m.json", "m.h5"], "not a .npy file", id="no-npy"),
         pytest.param(["run", "m.json", "x.npy", "x.npy"], "has 1 input(s) (x), but 2 array(s)", id="two-inputs"),

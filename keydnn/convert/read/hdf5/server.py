@@ -135,7 +135,8 @@ class Reader:
                 raise Refused(f"{path!r} is compressed with filter {code}; only {known} are read")
         declared = math.prod(int(size) for size in dataset.shape) * dataset.dtype.itemsize
         if declared > self._max_tensor:
-            raise Refused(f"{path!r} declares {declared:,} bytes, more than {self._max_tensor:,}")
+            way = "--max-weights (max_weights) allows more"
+            raise Refused(f"{path!r} declares {declared:,} bytes, more than {self._max_tensor:,}; {way}")
         if declared > MAX_RATIO * dataset.id.get_storage_size():
             raise Refused(f"{path!r} declares {declared:,} bytes but holds {dataset.id.get_storage_size():,}")
 
