@@ -1,4 +1,4 @@
-"""Activations of one element: ``F.*`` and ``torch.*``, or their formula where PyTorch has none or treats NaN differently."""
+"""Activations of one element: ``F.*`` and ``torch.*``, or their formula where PyTorch has none or another for NaN."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def prelu(module: Any, site: Site) -> str:
     (x,) = site.inputs
     channels, *others = module.shape
     if set(others) <= {1} and (len(site.shapes[0]) > 1):
-        layer = site.attribute(call("nn.PReLU", *([channels] if channels > 1 else [])), weight=module.weight.reshape(-1))
+        layer = site.attribute(
+            call("nn.PReLU", *([channels] if channels > 1 else [])), weight=module.weight.reshape(-1)
+        )
         return f"{layer}({x})"
     return call("torch.where", f"{x} > 0", x, f"{site.parameter(module.weight)} * {x}")
 
@@ -82,7 +84,9 @@ def threshold(module: Any, site: Site) -> str:
 def with_number(function: str, number: str, default: float | None, module: Any, site: Site) -> str:
     """Apply a function with one option."""
     value = getattr(module, number)
-    return call(function, site.inputs[0], unless(default, value)) if value != default else call(function, site.inputs[0])
+    return (
+        call(function, site.inputs[0], unless(default, value)) if value != default else call(function, site.inputs[0])
+    )
 
 
 def hard_tanh(module: Any, site: Site) -> str:

@@ -18,7 +18,7 @@ INDENT = 8
 
 @dataclass(frozen=True)
 class _Pending:
-    """An expression that is not written yet, as the next one may take it in; ``freed`` are variables read last by it."""
+    """An expression that is not written yet, as the next may take it in; ``freed`` are variables read last by it."""
 
     value: str
     expression: str

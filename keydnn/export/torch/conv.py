@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from keydnn.errors import ExportError
 from keydnn.export.torch.expressions import call, per_axis, unless
 from keydnn.export.torch.site import Site
-from keydnn.export.torch.windows import around, crop, resolved, symmetric
+from keydnn.export.torch.windows import around, crop, pad, resolved, symmetric
 
 
 def conv(module: Any, site: Site) -> str:
@@ -36,7 +35,7 @@ def conv(module: Any, site: Site) -> str:
 
 def transposed(module: Any, site: Site) -> str:
     """Give the layer the padding that PyTorch takes, and cut off the rest."""
-    axes = [_split_crops(module, axis) for axis in range(module.axes)]
+    axes = [_crops(module, axis) for axis in range(module.axes)]
     layer = site.attribute(
         call(
             f"nn.ConvTranspose{module.axes}d",
@@ -44,8 +43,8 @@ def transposed(module: Any, site: Site) -> str:
             module.out_channels,
             per_axis(module.kernel_size),
             stride=unless(1, per_axis(module.stride)),
-            padding=unless(0, per_axis([padding for padding, _, _ in axes])),
-            output_padding=unless(0, per_axis([more for _, more, _ in axes])),
+            padding=unless(0, per_axis([axis.padding for axis in axes])),
+            output_padding=unless(0, per_axis([axis.output_padding for axis in axes])),
             groups=unless(1, module.groups),
             bias=unless(True, module.use_bias),
             dilation=unless(1, per_axis(module.dilation)),
@@ -53,21 +52,33 @@ def transposed(module: Any, site: Site) -> str:
         weight=module.weight,
         bias=module.bias,
     )
-    return crop(f"{layer}({site.inputs[0]})", [left for _, _, left in axes])
+    x = pad(site.inputs[0], tuple((0, axis.zeros) for axis in axes))
+    return crop(f"{layer}({x})", [axis.cut for axis in axes])
 
 
-def _split_crops(module: Any, axis: int) -> tuple[int, int, tuple[int, int]]:
-    """Give PyTorch's padding and output_padding of an axis, and the cells to cut off at both ends afterwards.
+class _Crops(NamedTuple):
+    """What gives the cells of an axis: zeros behind the input, the layer's own crops, and what is cut off after it."""
 
-    The layer computes the full result's cells from ``padding`` on, up to ``padding`` less ``output_padding`` from its end.
+    zeros: int
+    padding: int
+    output_padding: int
+    cut: tuple[int, int]
+
+
+def _crops(module: Any, axis: int) -> _Crops:
+    """Work out how PyTorch gets the cells of an axis.
+
+    The layer gives the full result from ``padding`` on, up to ``output_padding - padding`` cells behind its end; that
+    is less than the stride or the dilation.  A zero behind the input makes the full result longer by the stride.
     """
     before, after = module.padding[axis]
-    wanted, most = module.output_padding[axis] - after, max(module.stride[axis], module.dilation[axis]) - 1
-    padding = min(before, most - wanted)
-    if padding < 0:
-        raise ExportError(f"output_padding={module.output_padding} is beyond what PyTorch computes")
-    more = max(padding + wanted, 0)
-    return padding, more, (before - padding, more - padding - wanted)
+    stride = module.stride[axis]
+    beyond, most = module.output_padding[axis] - after, max(stride, module.dilation[axis]) - 1
+    zeros = max(0, -(-(beyond - most) // stride))
+    beyond -= zeros * stride
+    padding = min(before, most - beyond)
+    output_padding = max(padding + beyond, 0)
+    return _Crops(zeros, padding, output_padding, (before - padding, output_padding - padding - beyond))
 
 
 RULES = {

@@ -8,12 +8,13 @@ import re
 from collections.abc import Collection, Iterable
 
 # What nn.Module has itself, beside names with an underscore or a "register" in front.
-MODULE_ATTRIBUTES = frozenset(
-    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
-    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia
-    named_buffers named_children named_modules named_parameters parameters requires_grad_ set_extra_state set_submodule
-    share_memory state_dict to to_empty train training type xpu zero_grad""".split()
-)
+MODULE_ATTRIBUTES = frozenset({
+    "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu",
+    "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state",
+    "get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers",
+    "named_children", "named_modules", "named_parameters", "parameters", "requires_grad_", "set_extra_state",
+    "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
+})  # fmt: skip
 IMPORTED = frozenset({"torch", "nn", "F"})
 UNSPEAKING = frozenset({"model", "functional", "sequential", "main", "subclass", "load"})  # names that Keras gives
 
@@ -51,7 +52,7 @@ def argument_names(inputs: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in map(identifier, names):
         unusable = keyword.iskeyword(name) or name in IMPORTED or hasattr(builtins, name) or name == "self"
-        wanted = base = f"{name}_input" if unusable or len(name) == 1 else name
+        wanted = base = f"{name}_input" if unusable else name
         number = 1
         while wanted in found:
             number += 1

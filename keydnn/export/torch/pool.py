@@ -1,7 +1,7 @@
 """Pooling: ``F.max_pool*``, ``F.avg_pool*``, adaptive ones, and reductions for those of all cells.
 
-A window of MaxPool that holds NaN gives NaN in PyTorch; Keras passes over it.  A window of nothing but -inf gives -inf in
-PyTorch, the lowest finite number in Keras.  For all other values they are the same.
+A window of MaxPool that holds NaN gives NaN in PyTorch; Keras passes over it.  A window of nothing but -inf gives -inf
+in PyTorch, the lowest finite number in Keras.  For all other values they are the same.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def avg_pool(module: Any, site: Site) -> str:
         return call(site.define("average_pool"), site.inputs[0], module.kernel_size, module.stride, cells)
     x = site.inputs[0] if inside is not None else around(module, site, pads, "zeros")
     counted = None if module.count_include_pad or not inside else False
-    return call(f"F.avg_pool{module.axes}d", x, size, stride=stride, padding=unless(0, inside), count_include_pad=counted)
+    return call(
+        f"F.avg_pool{module.axes}d", x, size, stride=stride, padding=unless(0, inside), count_include_pad=counted
+    )
 
 
 def global_pool(operation: str, module: Any, site: Site) -> str:

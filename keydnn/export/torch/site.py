@@ -89,18 +89,20 @@ class Site:
         self.calls = tuple(parts.calls[id(node.module)])
         self._node, self._parts = node, parts
 
-    def attribute(self, constructor: str, /, suffix: str = "", **tensors: AnyArray | None) -> str:
+    def attribute(self, constructor: str, /, **tensors: AnyArray | None) -> str:
         """Make an attribute, once for all calls of the module, and give the expression that reads it.
 
         Parameters
         ----------
         constructor
             The expression that makes it: ``"nn.Linear(5, 3)"``.
-        suffix
-            Tells the attributes of one module apart; "" for at most one of them.
         tensors
             Its entries in the state_dict by the names that they have below it; those that are None are left out.
         """
+        return self.named_attribute("", constructor, **tensors)
+
+    def named_attribute(self, suffix: str, constructor: str, /, **tensors: AnyArray | None) -> str:
+        """Make one of several attributes of a module, told apart by a suffix."""
         return self._new(suffix, "self.{name} = " + constructor, {f".{key}": value for key, value in tensors.items()})
 
     def buffer(self, array: AnyArray, suffix: str = "") -> str:

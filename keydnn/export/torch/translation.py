@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from keydnn.errors import ExportError, ParameterError
 from keydnn.export.rules import refuse, require_rules, rules_of
 from keydnn.export.torch.body import Body, in_order
@@ -108,11 +106,7 @@ def _origin(name: str, source: Mapping[str, Any] | None) -> str:
 
 
 def _file(graph: Graph, class_: str, arguments: list[str], body: list[str], parts: Parts, origin: str) -> str:
-    attributes = [
-        line
-        for part in parts.attributes.values()
-        for line in wrapped(*_split(part.statement), 8)
-    ]
+    attributes = [line for part in parts.attributes.values() for line in wrapped(*_split(part.statement), 8)]
     forward = [
         "    def __init__(self):",
         "        super().__init__()",
