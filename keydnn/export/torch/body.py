@@ -76,6 +76,9 @@ class Body:
 
     def _visit(self, node: Node) -> None:
         template, read = self._templates[node.name], self._reads(node)
+        if not read and template.startswith("self.") and template.count(".") == 1:
+            self._variables[node.name] = template  # a buffer needs no variable
+            return
         if not self._takes_in(node, read):
             self._flush()
         held = self._pending
