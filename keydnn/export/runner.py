@@ -20,12 +20,13 @@ def _torch(file: str, inputs: Arrays) -> Arrays:
 
     import torch
 
-    spec = importlib.util.spec_from_file_location("exported_model", os.path.splitext(file)[0] + ".py")
+    stem = os.path.splitext(file)[0]
+    spec = importlib.util.spec_from_file_location("exported_model", stem + ".py")
     if spec is None or spec.loader is None:
         raise ImportError("no code beside " + file)
     code = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(code)
-    model = code.load(file)
+    model = code.load(stem + ".pt")
     with torch.no_grad():
         return _several(model(*[torch.from_numpy(array) for array in inputs]))
 
@@ -79,4 +80,5 @@ def main(library: str, file: str, inputs: str, outputs: str) -> int:
 
 
 if __name__ == "__main__":
+    sys.path[:] = sys.path[1:]  # this folder, whose exporters have the names of the libraries
     sys.exit(main(*sys.argv[1:]))

@@ -14,6 +14,7 @@ from keydnn.atomic import flush_folder, put, replace_file
 from keydnn.errors import ExportError, ParameterError
 from keydnn.export.trial import Orders, Trial, library_is_here, try_out
 from keydnn.graph import Graph
+from keydnn.modules.typed import AnyArray
 
 Layout = Literal["nhwc", "nchw"]
 Source = Mapping[str, Any]
@@ -98,18 +99,28 @@ class Exported:
 def _pt(request: Request) -> Files:
     from keydnn.export import torch
 
-    made = torch.translate(request.graph, request.name, request.source, input_layout=request.input_layout)
-    return Files(
-        {request.to.name: torch.pt_bytes(made.state), f"{request.to.stem}.py": made.code.encode()}, made.orders
-    )
+    code, state, orders = _torch(request, request.to.name)
+    return Files({request.to.name: torch.pt_bytes(state), f"{request.to.stem}.py": code}, orders)
 
 
 def _py(request: Request) -> Files:
     from keydnn.export import torch
 
-    made = torch.translate(request.graph, request.name, request.source, input_layout=request.input_layout)
-    weights = {f"{request.to.stem}.pt": torch.pt_bytes(made.state)} if library_is_here("torch") else {}
-    return Files({request.to.name: made.code.encode()}, made.orders, weights)
+    weights = f"{request.to.stem}.pt"
+    code, state, orders = _torch(request, weights)
+    return Files({request.to.name: code}, orders, {weights: torch.pt_bytes(state)} if library_is_here("torch") else {})
+
+
+def _torch(request: Request, weights: str) -> tuple[bytes, Mapping[str, AnyArray], Orders]:
+    """Give code, weights, and the order of axes of the inputs."""
+    from keydnn.export import torch
+
+    made = torch.translate(
+        request.graph, request.name, request.source, input_layout=request.input_layout, weights_file=weights
+    )
+    ranks = {given.name: len(given.shape) for given in request.graph.inputs} if request.input_layout == "nchw" else {}
+    orders = {name: torch.channels_first(rank) for name, rank in ranks.items() if rank in torch.IMAGES}
+    return made.code.encode(), made.state, orders
 
 
 def _onnx(request: Request) -> Files:
@@ -118,24 +129,10 @@ def _onnx(request: Request) -> Files:
     return Files({request.to.name: onnx.to_bytes(onnx.translate(request.graph, request.name, request.source))})
 
 
-def _keras(request: Request) -> Files:
-    from keydnn.export import keras
-
-    return Files({request.to.name: keras.translate(request.graph, request.name, request.source).archive()})
-
-
-def _weights(request: Request) -> Files:
-    from keydnn.export import keras
-
-    return Files({request.to.name: keras.translate(request.graph, request.name, request.source).legacy_weights()})
-
-
 TARGETS = {
     ".pt": Target("PyTorch", "torch", _pt),
     ".py": Target("PyTorch, code only", "torch", _py),
     ".onnx": Target("ONNX", "onnxruntime", _onnx),
-    ".keras": Target("Keras 3", "keras", _keras),
-    ".h5": Target("Keras, weights by layer name", None, _weights),
 }
 
 

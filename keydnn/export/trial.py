@@ -82,21 +82,22 @@ def try_out(graph: Graph, file: Path, library: str, orders: Orders, python: Path
     DivergenceError
         It computes something else.
     """
-    examples = random_inputs(graph, BATCH)
-    given = {wanted.name: array for wanted, array in zip(graph.given, examples, strict=True)}
+    examples = graph.complete(random_inputs(graph, BATCH))
     arrays = [
-        np.ascontiguousarray(array.transpose(orders.get(name) or range(array.ndim))) for name, array in given.items()
+        np.ascontiguousarray(np.asarray(array).transpose(orders.get(given.name) or range(np.ndim(array))))
+        for given, array in zip(graph.inputs, examples, strict=True)
     ]
     ran, found = _run(file, library, arrays, python)
-    values = reference.values(graph, examples)
-    wanted = {output.name: values[output.value] for output in graph.results}
-    if len(found) < len(wanted):
-        raise DivergenceError(f"{file.name}: {ran} gives {len(found)} outputs, not {len(wanted)}")
+    ends = {output.value for output in graph.outputs}
+    values = {name: value for name, value in reference.walk_values(graph, examples) if name in ends}
+    if len(found) != len(graph.outputs):
+        raise DivergenceError(f"{file.name}: {ran} gives {len(found)} outputs, not {len(graph.outputs)}")
     differences = {}
-    for (name, value), array in zip(wanted.items(), found, strict=False):
+    for output, array in zip(graph.outputs, found, strict=True):
+        value = values[output.value]
         if value.shape != array.shape:
-            raise DivergenceError(f"{file.name}: {ran} gives {name} of shape {array.shape}, not {value.shape}")
-        differences[name] = relative_error(array, value)
+            raise DivergenceError(f"{file.name}: {ran} gives {output.name} of shape {array.shape}, not {value.shape}")
+        differences[output.name] = relative_error(array, value)
     name = max(differences, key=lambda each: differences[each])
     if not differences[name] <= rtol:
         raise DivergenceError(

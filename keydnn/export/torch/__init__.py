@@ -30,7 +30,8 @@ Expressions have no effects: they may be left out, and stand wherever their inpu
 
 from __future__ import annotations
 
+from keydnn.export.torch.image_layout import IMAGES, channels_first
 from keydnn.export.torch.pickled import pt_bytes
 from keydnn.export.torch.translation import Translation, translate
 
-__all__ = ["Translation", "pt_bytes", "translate"]
+__all__ = ["IMAGES", "Translation", "channels_first", "pt_bytes", "translate"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def translate(
     source: Mapping[str, Any] | None = None,
     *,
     input_layout: Literal["nhwc", "nchw"] | None = None,
+    weights_file: str = "model.pt",
 ) -> Translation:
     """Write a graph as an ``nn.Module``.
 
@@ -64,6 +66,8 @@ def translate(
     input_layout
         ``"nchw"``: inputs of rank 3, 4 and 5 are taken with the channels first, not as Keras has them.  Outputs are as
         Keras has them.
+    weights_file
+        The name that ``load`` reads from unless it is given another.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def translate(
     class_ = class_name(name, known().keys())
     arguments = argument_names(given.name for given in graph.inputs)
     body = Body(graph, templates, dict(zip(graph.shapes, arguments, strict=False))).lines()
-    code = _file(graph, class_, arguments, body, parts, _origin(name, source))
+    code = _file(graph, class_, arguments, body, parts, _origin(name, source), weights_file)
     state = {key: value for part in parts.attributes.values() for key, value in part.tensors.items()}
     return Translation(code, state, class_)
 
@@ -105,7 +109,9 @@ def _origin(name: str, source: Mapping[str, Any] | None) -> str:
     return re.sub(r'[\\"]|[^\x20-\x7e\xa0-\uffff]', "_", text)
 
 
-def _file(graph: Graph, class_: str, arguments: list[str], body: list[str], parts: Parts, origin: str) -> str:
+def _file(
+    graph: Graph, class_: str, arguments: list[str], body: list[str], parts: Parts, origin: str, weights_file: str
+) -> str:
     attributes = [line for part in parts.attributes.values() for line in wrapped(*_split(part.statement), 8)]
     forward = [
         "    def __init__(self):",
@@ -134,7 +140,7 @@ def _file(graph: Graph, class_: str, arguments: list[str], body: list[str], part
             *forward,
             "",
             "",
-            'def load(path="model.pt"):',
+            f"def load(path={json.dumps(weights_file)}):",
             '    """Give the model with its weights, in eval mode."""',
             f"    model = {class_}()",
             "    model.load_state_dict(torch.load(path, weights_only=True))",
