@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 from keydnn.export.onnx.windows import cropped, onnx_pads
 
 
@@ -33,7 +33,7 @@ def repeat_interleave(module: Any, site: Site) -> str:
     if size is not None:
         return site.op("Gather", x, np.repeat(np.arange(size), module.repeats), axis=axis)
     cells = site.op("Squeeze", site.op("Mul", site.op("Shape", x, start=axis, end=axis + 1), ints(module.repeats)))
-    numbers = site.op("Range", np.array(0), cells, np.array(1))
+    numbers = site.op("Range", integer(0), cells, integer(1))
     return site.op("Gather", x, site.op("Div", numbers, ints(module.repeats)), axis=axis)
 
 

@@ -30,6 +30,11 @@ def ints(*values: int) -> AnyArray:
     return np.array(values, np.int64)
 
 
+def integer(value: int) -> AnyArray:
+    """Give an int64 constant of rank 0."""
+    return np.array(value, np.int64)
+
+
 def number(value: float) -> AnyArray:
     """Give a float32 constant of rank 0."""
     return np.array(value, np.float32)

@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given, settings
 
 from keydnn.errors import ExportError, MissingWeightsError
-from keydnn.export.onnx import to_bytes, translate
+from keydnn.export.onnx import activation, to_bytes, translate
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules import (
     MODULE_TYPES,
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Crop2d,
     Cumulate,
+    Flatten,
     Flip,
     FoldTime,
     GlobalAvgPool2d,
@@ -30,6 +32,7 @@ from keydnn.modules import (
     Permute,
     ReLU,
     RepeatInterleave,
+    Reshape,
     Softmax,
     Sparsemax,
     UnfoldTime,
@@ -156,6 +159,19 @@ def test_a_model_says_where_it_came_from():
     assert [(imported.domain, imported.version) for imported in model.opset_import] == [("", 20)]
 
 
+def test_text_is_moved():
+    nodes = [
+        Node("permuted", Permute((0, 2, 1)), ("x",)),
+        Node("joined", Concatenate(1), ("permuted", "permuted")),
+        Node("shaped", Reshape((2, -1)), ("joined",)),
+        Node("flat", Flatten(), ("shaped",)),
+        Node("same", Identity(), ("flat",)),
+    ]
+    graph = Graph([Input("x", (None, 2, 3), "string")], nodes, [Output("y", "same")])
+    x = np.array([[["a", "b", "c"], ["d", "", "\u4e2d"]]], object)
+    np.testing.assert_array_equal(run(graph, [x])[0], graph.forward([x])[0])
+
+
 def test_states_are_inputs_and_outputs():
     graph = samples.stateful()
     model, loaded = translate(graph, "net"), session(graph)
@@ -167,6 +183,16 @@ def test_states_are_inputs_and_outputs():
     for count in (1, 2, 3):
         found, state = run(graph, [x, state], loaded)
         np.testing.assert_array_equal(found, np.maximum(count * x, 0))
+
+
+def test_all_that_is_refused_is_named_at_once(monkeypatch):
+    nodes = [Node("lanczos", Upsample2d(2, mode="lanczos3"), ("x",)), Node("unknown", ReLU(), ("lanczos",))]
+    graph = Graph([Input("x", (None, 3, None, None))], nodes, [Output("y", "unknown")])
+    monkeypatch.delitem(activation.RULES, "ReLU")
+    with pytest.raises(ExportError, match="2 modules") as caught:
+        translate(graph, "net")
+    assert "\n  lanczos: lanczos3 has weights" in str(caught.value)
+    assert "\n  unknown: ReLU" in str(caught.value)
 
 
 def test_a_module_without_weights_is_named():
