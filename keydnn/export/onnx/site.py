@@ -122,6 +122,22 @@ class Site:
         """Give the initializer of a constant; equal ones are written once in a model.  Text is of dtype object."""
         return self._writer.constant(array)
 
+    def part(self, module: Module, inputs: Sequence[tuple[str, Shape, str]], shape: Shape) -> Site:
+        """Give the site of a module that is a part of this one, such as an activation: its nodes are added here.
+
+        Parameters
+        ----------
+        module
+            The part, without weights.
+        inputs
+            Name, shape and dtype of each value that it reads.
+        shape
+            That of its output, which is float32.
+        """
+        found = Site(self._writer, self._name, module, inputs, shape, "float32")
+        found.nodes = self.nodes
+        return found
+
     def body(
         self,
         inputs: Sequence[tuple[str, Shape]],
