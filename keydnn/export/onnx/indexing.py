@@ -13,7 +13,9 @@ from keydnn.export.onnx.site import END, Rules, Site, ints, number
 def slices(module: Any, site: Site) -> str:
     """Give Slice over the axes of which cells are left out, or turned round."""
     (x,) = site.inputs
-    taken = [(axis, *ends) for axis, ends in enumerate(module.slices, 1) if ends not in ((None, None, None), (None, None, 1))]
+    taken = [
+        (axis, *ends) for axis, ends in enumerate(module.slices, 1) if ends not in ((None, None, None), (None, None, 1))
+    ]
     if not taken:
         return site.op("Identity", x)
     starts, stops, steps = [], [], []

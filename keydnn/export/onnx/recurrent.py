@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def _functions(module: Any) -> dict[str, Any] | None:
     names, alphas, betas = zip(*known, strict=True)
     return {
         "activations": names,
-        "activation_alpha": sum(alphas, []) or None,
-        "activation_beta": sum(betas, []) or None,
+        "activation_alpha": [*chain(*alphas)] or None,
+        "activation_beta": [*chain(*betas)] or None,
     }
 
 
