@@ -40,7 +40,7 @@ def layer(module: Any, site: Site) -> Value:
 
 
 def rms(module: Any, site: Site) -> Value:
-    """``RMSNormalization``, which always has a weight; with a variance, what ``rms_scaling`` was until Keras 3.10."""
+    """``RMSNormalization``, which always has a weight; with a variance, operations: Keras refuses ``rms_scaling``."""
     weight = np.ones(module.normalized_shape, np.float32) if module.weight is None else module.weight
     if not module.centered:
         return site.layer("RMSNormalization", {"axis": _axes(module), "epsilon": module.eps}, {"scale": weight})

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from keydnn import from_keras
 from keydnn.errors import ExportError
 from keydnn.export import keras as target
 from keydnn.export.keras import translate
@@ -19,6 +20,7 @@ from tests.export.cases import CASES
 
 pytestmark = pytest.mark.parity
 
+DATA = Path(__file__).parents[4] / "shared" / "data"
 RULES = rules_of(target)
 
 
@@ -72,3 +74,16 @@ def test_case(name, tmp_path):
     model = opened(document.archive(), tmp_path)
     says_the_truth_about_shapes(document, model)
     agree(case.graph, case.inputs, run(model, case.inputs))
+
+
+@pytest.mark.parametrize("name", ["pretrainedResnet", "vww_96", "ad01"])
+def test_shared_models_answer_as_the_original_did(name, tmp_path):
+    if not DATA.exists():
+        pytest.skip(f"{DATA} is absent: real files are not compared")
+    graph = from_keras(DATA / "models" / f"{name}.h5", strict=False).graph
+    with np.load(DATA / "models" / f"{name}_reference.npz", allow_pickle=False) as stored:
+        x, y = stored["x"], stored["y"]
+    document = translate(graph, name)
+    assert not [layer for layer in document.layers if layer.class_name == "Permute"]
+    (found,) = run(opened(document.archive(), tmp_path), [x])
+    assert np.abs(found - y).max() <= 1e-5 * np.abs(y).max()
