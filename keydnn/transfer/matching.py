@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keydnn.errors import Mismatch, ParameterError
 from keydnn.transfer.forms import Form
@@ -72,21 +72,31 @@ class Matching:
 
     def _by_mapping(self, mapping: Wishes) -> None:
         for path, names in mapping.items():
-            targets = [target for target in self._left if target.path == path]
+            targets = [target for target in self._left if target.path == path or target.path.startswith(f"{path}.")]
             if not targets:
                 raise ParameterError(_unknown("module with weights", path, [target.path for target in self._targets]))
-            self._left = [target for target in self._left if target.path != path]
+            self._left = [target for target in self._left if target not in targets]
             if names is None:
                 self.kept += targets
                 continue
             units = [unit for name in ([names] if isinstance(names, str) else names) for unit in self._named(name)]
+            self._taken.update(units)
             if len(units) != len(targets):
                 parts = " and ".join(unit.name for unit in units)
                 why = f"{len(targets)} needed, but the mapping names {len(units)}: {parts}"
-                self.mismatches += [(targets[0], Mismatch(path, _wanted(targets[0]), "", why))]
-                continue
-            for target, unit in zip(targets, units, strict=True):
-                self._pair(target, unit, "by the mapping")
+                self.mismatches.append((targets[0], Mismatch(path, _wanted(targets[0]), "", why)))
+            elif len(units) == 1 or not isinstance(names, str):
+                for target, unit in zip(targets, units, strict=True):
+                    self._pair(target, unit)
+            else:
+                self._within(targets, units)
+
+    def _within(self, targets: Sequence[Target], units: Sequence[Unit]) -> None:
+        """Go by shape and order within what the mapping gives to a module of several parts."""
+        inside = Matching(targets, units, partial=False)
+        inside.run({})
+        self.pairs += [replace(pair, how=f"by the mapping, {pair.how}") for pair in inside.pairs]
+        self.mismatches += inside.mismatches
 
     def _named(self, name: str) -> list[Unit]:
         """Give the units that a name stands for: the one that has it, or all parts of the layer."""
@@ -96,15 +106,14 @@ class Matching:
             raise ParameterError(_unknown("layer with weights", name, [unit.name for unit in self._units]))
         return found
 
-    def _pair(self, target: Target, unit: Unit, how: str) -> None:
+    def _pair(self, target: Target, unit: Unit) -> None:
         """Put two together whatever the layer's name suggests, or say why they do not fit."""
-        self._taken.add(unit)
         form = _form_of(target, unit, trusting=False)
         if form is not None:
-            self.pairs.append(Pair(target, unit, form, how))
+            self.pairs.append(Pair(target, unit, form, "by the mapping"))
             return
         why = target.problem or _reason(target, unit, trusting=False)
-        self.mismatches.append((target, Mismatch(target.label, _wanted(target), str(unit), f"{how}: {why}")))
+        self.mismatches.append((target, Mismatch(target.label, _wanted(target), str(unit), f"by the mapping: {why}")))
 
     # --- by name ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +146,7 @@ class Matching:
             if not fitting[target]:
                 self._fits_nothing(target)
                 del fitting[target]
-        _settle(fitting)
+        _settle(fitting, every_unit=not self._partial)
         for group in _groups(fitting):
             self._by_order(group, fitting)
         self._left = []
@@ -193,8 +202,11 @@ def _form_of(target: Target, unit: Unit, *, trusting: bool) -> Form | None:
     return next((form for form in target.forms if not form.refuses(unit, trusting=trusting)), None)
 
 
-def _settle(fitting: Mapping[Target, dict[Unit, Form]]) -> None:
-    """Leave a unit that is all that one module fits to this module alone."""
+def _settle(fitting: Mapping[Target, dict[Unit, Form]], *, every_unit: bool) -> None:
+    """Leave a unit that is all that one module fits to this module alone.
+
+    Where every unit must go somewhere, so must one that fits one module alone, and the module then takes no other.
+    """
     settled = False
     while not settled:
         settled = True
@@ -204,6 +216,11 @@ def _settle(fitting: Mapping[Target, dict[Unit, Form]]) -> None:
                 settled = False
                 for rival in rivals:
                     del fitting[rival][next(iter(units))]
+            alone = [unit for unit in units if sum(unit in others for others in fitting.values()) == 1]
+            if every_unit and len(alone) == 1 and len(units) > 1:
+                settled = False
+                for unit in [unit for unit in units if unit is not alone[0]]:
+                    del units[unit]
 
 
 def _groups(fitting: Mapping[Target, Mapping[Unit, Form]]) -> Iterator[list[Target]]:
@@ -222,7 +239,8 @@ def _groups(fitting: Mapping[Target, Mapping[Unit, Form]]) -> Iterator[list[Targ
 
 def _unknown(what: str, name: str, names: Iterable[str]) -> str:
     known = list(dict.fromkeys(names))
-    near = difflib.get_close_matches(name, known, 5, 0.5) or known[:5]
+    close = difflib.get_close_matches(name, known, 5, 0.5)
+    near = [one for one in known if one in close] or known[:5]
     dots = ", ..." if len(known) > len(near) else ""
     return f"mapping: there is no {what} {name!r}; there are {', '.join(map(repr, near))}{dots}"
 

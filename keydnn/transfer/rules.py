@@ -96,6 +96,11 @@ def linear(module: Any, shapes: Shapes) -> Forms:
     return [plain, *_of_heads(shapes)]
 
 
+def projection(module: Any, shapes: Shapes) -> Forms:
+    """Query, key or value of PyTorch's attention, whose heads must be as many."""
+    return [form for form in _of_heads(shapes) if form.shapes["kernel"][1] == module.num_heads]
+
+
 def _of_heads(shapes: Shapes) -> list[Form]:
     """Give the forms of attention's projections, whose kernels and biases have an axis of the heads."""
     classes = classes_of(attention.multi_head_attention, attention.group_query_attention)
@@ -252,7 +257,7 @@ def gates(module: Any, shapes: Shapes) -> Forms:
     if count > 1 and (has_two or count == 4):
         cudnn = recurrent.cudnn_gru if has_two else recurrent.cudnn_lstm
         pieces = _gate_pieces(shapes, ORDERS[count], 2, is_cudnn=True)
-        forms.append(Form(classes_of(cudnn), {**stored, "bias": (2 * rows,)}, pieces))
+        forms.append(Form(classes_of(cudnn, *builders), {**stored, "bias": (2 * rows,)}, pieces))
     return forms
 
 
@@ -290,6 +295,7 @@ KINDS: tuple[tuple[Rule, tuple[type[Module] | str, ...]], ...] = (
     (convolution, (Conv1d, Conv2d, Conv3d)),
     (transposed_convolution, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)),
     (linear, (Linear,)),
+    (projection, ("MultiheadAttention",)),
     (table, (Embedding,)),
     (slopes, (PReLU,)),
     (batch_norm, (BatchNorm1d, BatchNorm2d, BatchNorm3d, "SyncBatchNorm")),

@@ -18,7 +18,7 @@ from keydnn.convert.build.weights import FLOATS, UNNAMED
 from keydnn.convert.normalize import normalize
 from keydnn.convert.read import open_keras
 from keydnn.convert.read.record import Layer, StoredTensor
-from keydnn.convert.read.stored import StoredLayer, comes_later, open_stored
+from keydnn.convert.read.stored import StoredLayer, open_stored, place_of_part
 from keydnn.convert.read.v3 import snake_case
 from keydnn.errors import KerasFileError, KerasInteropError, MissingArchitectureError
 from keydnn.strict_json import Json
@@ -163,7 +163,7 @@ def _separate(unit: Unit) -> Iterator[Unit]:
         yield from _without_channels_joined(unit)
         return
     shared = list(takewhile(lambda steps: len(set(steps)) == 1, zip(*paths, strict=False)))
-    for path in sorted(paths, key=lambda path: comes_later(path[len(shared)] if len(path) > len(shared) else "")):
+    for path in sorted(paths, key=lambda path: place_of_part(path[len(shared)] if len(path) > len(shared) else "")):
         inside = "/".join(path[len(shared) :])
         tensors = tuple(tensor for tensor in unit.tensors if tensor.path == path)
         guesses = [CLASSES.get(re.sub(r"_\d+$", "", step)) for step in path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from keydnn.graph import Graph
@@ -34,6 +34,8 @@ class Target:
         Why there are no forms.
     kind
         What ``RULES`` calls it; empty where there is no rule.
+    rows
+        Which rows of the tensors are meant, where several parts of a module share them.
     """
 
     path: str
@@ -44,6 +46,7 @@ class Target:
     forms: tuple[Form, ...]
     problem: str = ""
     kind: str = ""
+    rows: slice = field(default_factory=lambda: slice(None))
 
     @property
     def label(self) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from keydnn.errors import Mismatch, ParameterError, WeightsMismatchError
-from keydnn.transfer.forms import Floats
+from keydnn.transfer.forms import Floats, Shapes
 from keydnn.transfer.rules import RULES
 from keydnn.transfer.targets import Target, Values, target_of
 
 STATISTICS = ("running_mean", "running_var")  # the other buffers are no weights, num_batches_tracked among them
+ATTENTION = "MultiheadAttention"
 RECURRENT = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))_(l\d+(?:_reverse)?)")
 
 
@@ -51,6 +53,9 @@ class TorchRecipient:
                 continue
             shapes = {name: tuple(int(size) for size in tensor.shape) for name, tensor in tensors.items()}
             kind = next((name for name in _classes(module) if name in RULES), None)
+            if kind == ATTENTION:
+                yield from _projections(path, module, shapes)
+                continue
             parts = _parts(list(shapes))
             for part, names in parts.items():
                 own = {tensor: shapes[name] for tensor, name in names.items()}
@@ -70,17 +75,32 @@ class TorchRecipient:
         """
         import torch
 
-        arrays: dict[int, tuple[Any, Floats]] = {}
+        arrays: dict[tuple[int, int | None], tuple[tuple[Any, slice], Floats]] = {}
         for target, made in values:
             for name, array in made.items():
                 tensor = getattr(target.module, target.names[name])
-                if not np.array_equal(arrays.setdefault(id(tensor), (tensor, array))[1], array, equal_nan=True):
+                first = arrays.setdefault((id(tensor), target.rows.start), ((tensor, target.rows), array))
+                if not np.array_equal(first[1], array, equal_nan=True):
                     why = f"{target.names[name]} is the tensor of a module before it, but the file's numbers differ"
                     raise WeightsMismatchError("the model", [Mismatch(target.label, "", "", why)], ())
         with torch.no_grad():
-            for tensor, array in arrays.values():
-                tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+            for (tensor, rows), array in arrays.values():
+                tensor[rows].copy_(torch.from_numpy(np.ascontiguousarray(array)))
         return self._model
+
+
+def _projections(path: str, module: Any, shapes: Shapes) -> Iterator[Target]:
+    """Give the three projections of an attention, rows of one tensor; the fourth is a module of its own."""
+    size = module.embed_dim
+    own = {"weight": (size, size), "bias": (size,)} if "in_proj_bias" in shapes else {"weight": (size, size)}
+    names = {tensor: f"in_proj_{tensor}" for tensor in own}
+    if set(shapes) != set(names.values()):
+        others = ", ".join(sorted(set(shapes) - {"in_proj_weight", "in_proj_bias"}))
+        yield Target(path, "", module, {}, {}, (), f"{ATTENTION} with {others}, for which there is no layout")
+        return
+    for place, part in enumerate(("query", "key", "value")):
+        target = target_of(path, module, ATTENTION, own, names, part)
+        yield replace(target, rows=slice(place * size, (place + 1) * size))
 
 
 def _problem_of(tensor: Any) -> str:

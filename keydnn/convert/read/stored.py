@@ -22,7 +22,7 @@ from keydnn.zipped import ZipMembers, guard_zip
 
 KERAS1 = re.compile(r"param_\d+|.+_([WUb](_[a-z])?|gamma|beta|running_(mean|std))")  # how Keras 1 names weights
 GIVE = 'give the architecture: architecture="model.json", the text that Keras\' model.to_json() gives'
-FIRST = ("forward", "query")  # beginnings of the names of parts that come before those that the alphabet has first
+FIRST = ("forward", "query", "key", "value")  # how parts begin that come before others, in this order
 # What tells siblings in a known order apart.
 COUNTED = re.compile(r"_\d+(?=/|$)|(forward|backward)_(?=layer/)|(query|key|value)_(?=dense$)")
 TOP_LEVEL = "top_level_model_weights"  # what a model written as a class has beside its layers
@@ -122,14 +122,14 @@ def _is_of_model(name: str, path: str) -> bool:
     return not left_out and (bool(path) or not name.startswith(NOT_OF_THE_MODEL))
 
 
-def _place(name: str) -> tuple[bool, str, int]:
+def _place(name: str) -> tuple[int, str, int]:
     """Say where a group stands among its siblings: 10 behind 9, and what HDF5's alphabet puts too late, first."""
-    return comes_later(name), *_numbered(name)
+    return place_of_part(name), *_numbered(name)
 
 
-def comes_later(name: str) -> bool:
-    """Tell the parts of a layer that HDF5's alphabet has too early from those that come before them."""
-    return not name.startswith(FIRST)
+def place_of_part(name: str) -> int:
+    """Say where a part of a layer stands, which HDF5's alphabet does not."""
+    return next((place for place, start in enumerate(FIRST) if name.startswith(start)), len(FIRST))
 
 
 def _numbered(name: str) -> tuple[str, int]:
