@@ -72,14 +72,18 @@ class Matching:
 
     def _by_mapping(self, mapping: Wishes) -> None:
         for path, names in mapping.items():
-            targets = [target for target in self._left if target.path == path or target.path.startswith(f"{path}.")]
+            own = [target for target in self._left if target.path == path]
+            targets = [target for target in self._left if target in own or target.path.startswith(f"{path}.")]
             if not targets:
                 raise ParameterError(_unknown("module with weights", path, [target.path for target in self._targets]))
+            given = [] if names is None else [names] if isinstance(names, str) else names
+            units = [unit for name in given for unit in self._named(name)]
+            if own and (names is None or len(units) == len(own)):
+                targets = own
             self._left = [target for target in self._left if target not in targets]
             if names is None:
                 self.kept += targets
                 continue
-            units = [unit for name in ([names] if isinstance(names, str) else names) for unit in self._named(name)]
             self._taken.update(units)
             if len(units) != len(targets):
                 parts = " and ".join(unit.name for unit in units)
@@ -258,7 +262,7 @@ def _reason(target: Target, unit: Unit, *, trusting: bool) -> str:
 
 
 def _distance(target: Target, unit: Unit) -> tuple[float, ...]:
-    """Say how far a unit is off from fitting: of another kind, in the number of arrays, in ranks, in sizes."""
+    """Say how far a unit is off from fitting: of another kind, in ranks, in sizes and the number of arrays."""
     return min((_far(form, unit) for form in target.forms), default=(9.0,))
 
 
@@ -273,4 +277,4 @@ def _far(form: Form, unit: Unit) -> tuple[float, ...]:
     sizes = sum(
         abs(math.log((a + 1) / (b + 1))) for wanted, found in arrays for a, b in zip(wanted, found, strict=False)
     )
-    return float(other_kind), float(ranks), abs(len(form.shapes) - len(unit.tensors)), sizes
+    return float(other_kind), float(ranks), sizes + abs(len(form.shapes) - len(unit.tensors))

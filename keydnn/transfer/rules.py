@@ -73,7 +73,8 @@ def convolution(module: Any, shapes: Shapes) -> Forms:
     weight = Piece(
         "weight", "depthwise_kernel", lambda arrays: conv.one_channel_each(arrays["depthwise_kernel"]), words
     )
-    return [Form(classes_of(conv.depthwise_convolution), stored, (weight, *bias)), plain]
+    depthwise = Form(classes_of(conv.depthwise_convolution), stored, (weight, *bias))
+    return [plain, depthwise] if module.groups == 1 else [depthwise, plain]
 
 
 def transposed_convolution(module: Any, shapes: Shapes) -> Forms:

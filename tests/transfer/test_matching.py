@@ -169,6 +169,43 @@ def test_a_module_that_the_mapping_gives_nothing_keeps_its_weights(three):
     assert [row.tensor for row in loaded.rows[::2]] == ["a.weight", "c.weight", "d.weight"]
 
 
+def nested(tmp_path):
+    return write_legacy(
+        tmp_path / "w.h5",
+        {
+            "outer": layer(0, **WEIGHTS),
+            "encoder": {
+                f"{name}/{array}": value
+                for n, name in ((1, "a"), (2, "b"))
+                for array, value in layer(n, **WEIGHTS).items()
+            },
+        },
+    )
+
+
+def test_the_mapping_gives_a_module_of_modules_a_model_of_layers(tmp_path):
+    loaded = load_keras_weights(linears("last", "body.0", "body.1"), nested(tmp_path), {"body": "encoder"})
+    found = weights_of(loaded)
+    for name, seed in (("last", 0), ("body.0", 10), ("body.1", 20)):
+        np.testing.assert_array_equal(found[name], numbers((4, 4), seed).T)
+    assert [row.how for row in loaded.rows[2::2]] == [f"by the mapping, by order, {place} of 2" for place in (1, 2)]
+    with pytest.raises(WeightsMismatchError, match="body: 3 needed, but the mapping names 2: "):
+        load_keras_weights(linears("body.0", "body.1", "body.2"), nested(tmp_path), {"body": "encoder"})
+
+
+def test_the_mapping_takes_a_list_for_a_module_of_several_layers(three):
+    loaded = load_keras_weights(linears("body.0", "body.1", "c"), three, {"body": ["out", "in"]})
+    found = weights_of(loaded)
+    np.testing.assert_array_equal(found["body.0"], numbers((4, 4), 20).T)
+    np.testing.assert_array_equal(found["body.1"], numbers((4, 4), 0).T)
+
+
+def test_nothing_in_the_mapping_keeps_a_modules_own_weights_or_all_of_a_container(three):
+    names = ("a", "a.inside", "b.0", "b.1")
+    assert load_keras_weights(linears(*names), three, {"a": None}).kept == ("a",)
+    assert load_keras_weights(linears(*names, "c"), three, {"b": None}).kept == ("b.0", "b.1")
+
+
 # --- what does not ----------------------------------------------------------------------------------------------------
 
 
