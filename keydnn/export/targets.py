@@ -129,10 +129,24 @@ def _onnx(request: Request) -> Files:
     return Files({request.to.name: onnx.to_bytes(onnx.translate(request.graph, request.name, request.source))})
 
 
+def _keras(request: Request) -> Files:
+    from keydnn.export import keras
+
+    return Files({request.to.name: keras.translate(request.graph, request.name, request.source).archive()})
+
+
+def _weights(request: Request) -> Files:
+    from keydnn.export import keras
+
+    return Files({request.to.name: keras.translate(request.graph, request.name, request.source).legacy_weights()})
+
+
 TARGETS = {
     ".pt": Target("PyTorch", "torch", _pt),
     ".py": Target("PyTorch, code only", "torch", _py),
     ".onnx": Target("ONNX", "onnxruntime", _onnx),
+    ".keras": Target("Keras 3", "keras", _keras),
+    ".h5": Target("Keras, weights by layer name", None, _weights),
 }
 
 

@@ -24,7 +24,7 @@ from keydnn.verify.record import OWN
 from keydnn.verify.rows import relative_error
 
 RUNNER = Path(__file__).with_name("runner.py")
-BATCH = 2
+ATOL = 2.0**-24  # what is lost beside 1.0: libraries are no better where a sigmoid is saturated
 Orders = Mapping[str, tuple[int, ...]]
 
 
@@ -82,7 +82,7 @@ def try_out(graph: Graph, file: Path, library: str, orders: Orders, python: Path
     DivergenceError
         It computes something else.
     """
-    examples = graph.complete(random_inputs(graph, BATCH))
+    examples = graph.complete(_examples(graph))
     arrays = [
         np.ascontiguousarray(np.asarray(array).transpose(orders.get(given.name) or range(np.ndim(array))))
         for given, array in zip(graph.inputs, examples, strict=True)
@@ -97,7 +97,7 @@ def try_out(graph: Graph, file: Path, library: str, orders: Orders, python: Path
         value = values[output.value]
         if value.shape != array.shape:
             raise DivergenceError(f"{file.name}: {ran} gives {output.name} of shape {array.shape}, not {value.shape}")
-        differences[output.name] = relative_error(array, value)
+        differences[output.name] = relative_error(array, value, atol=ATOL)
     name = max(differences, key=lambda each: differences[each])
     if not differences[name] <= rtol:
         raise DivergenceError(
@@ -105,6 +105,14 @@ def try_out(graph: Graph, file: Path, library: str, orders: Orders, python: Path
             f"{rtol:g} allowed"
         )
     return Trial(ran, differences, rtol)
+
+
+def _examples(graph: Graph) -> list[AnyArray]:
+    """Give two examples, or one batch where the graph fixes it."""
+    one, other = random_inputs(graph, seed=0), random_inputs(graph, seed=1)
+    if any(given.shape[0] is not None for given in graph.inputs):
+        return one
+    return [np.concatenate(both) for both in zip(one, other, strict=True)]
 
 
 def _run(file: Path, library: str, arrays: Sequence[AnyArray], python: Path | None) -> tuple[str, list[AnyArray]]:

@@ -114,7 +114,7 @@ def test_a_python_that_is_none_is_named(tmp_path, stand_in):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("m.tflite", r"give a name that ends in .pt, .py, .onnx"),
+        ("m.tflite", r"give a name that ends in .pt, .py, .onnx, .keras, .h5"),
         ("m", "give a name that ends in"),
         ("m.weights.h5", "Keras 3 looks for its own layout in .weights.h5"),
     ],
