@@ -22,12 +22,14 @@ from keydnn.errors import (
     ParameterError,
     RecordingError,
     ShapeError,
+    WeightsMismatchError,
 )
 
 if TYPE_CHECKING:  # imported when they are used: numba and NumPy take a fifth of a second
     from keydnn.graph import Graph, Input, Node, Output
     from keydnn.model import Model, Sequential, from_keras, load
     from keydnn.threads import get_num_threads, set_num_threads
+    from keydnn.transfer import load_keras_weights
 
 __version__ = "0.1.0"
 
@@ -49,16 +51,19 @@ __all__ = [
     "RecordingError",
     "Sequential",
     "ShapeError",
+    "WeightsMismatchError",
     "__version__",
     "from_keras",
     "get_num_threads",
     "load",
+    "load_keras_weights",
     "set_num_threads",
 ]
 _HOMES = {
     "graph": ("Graph", "Input", "Node", "Output"),
     "model": ("Model", "Sequential", "from_keras", "load"),
     "threads": ("get_num_threads", "set_num_threads"),
+    "transfer": ("load_keras_weights",),
     "modules": (),
 }
 

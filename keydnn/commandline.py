@@ -151,7 +151,7 @@ def bind(name: str, verb: Callable[..., None], words: Sequence[str]) -> list[str
         key, negated = _parameter(name, flag, parameters, hints)
         if key in texts:
             raise UsageError(f"--{flag} is given twice")
-        if hints[key] is bool:
+        if _is_flag(hints[key]):
             if not equals and place < len(words) and words[place].lower() in ("true", "false") and not negated:
                 text, place = words[place], place + 1
             elif not equals:
@@ -201,10 +201,10 @@ def _parameter(name: str, flag: str, parameters: Any, hints: dict[str, Any]) -> 
         return key, False
     for prefix in ("no_", "no"):
         rest = key.removeprefix(prefix)
-        if rest != key and hints.get(rest) is bool:
+        if rest != key and _is_flag(hints.get(rest)):
             return rest, True
     known = [_dashes(key) for key, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
-    known += [f"no{_dashes(key)}" for key, p in parameters.items() if p.default is True]
+    known += [f"no{_dashes(key)}" for key, p in parameters.items() if _is_flag(hints[key]) and p.default is not False]
     raise UsageError(f"{name} has no flag --{flag}{_nearest(flag, known, '--')}; keydnn {name} --help lists them")
 
 
@@ -248,6 +248,11 @@ def _takes_several(hint: Any) -> bool:
     return typing.get_origin(hint) is tuple
 
 
+def _is_flag(hint: Any) -> bool:
+    """Tell whether a flag needs no value; ``bool | None`` has a third state where it is not given."""
+    return hint is bool or hint == bool | None
+
+
 def _is_literal(hint: Any) -> bool:
     return typing.get_origin(hint) is Literal
 
@@ -279,8 +284,9 @@ def _help(name: str, verb: Callable[..., None]) -> str:
             words.append(f"{key.upper()}...")
         elif p.default is p.empty:
             words.append(f"[--{_dashes(key)}] {key.upper()}")
-        elif hints[key] is bool:
-            words.append(f"[--{'no' if p.default else ''}{_dashes(key)}]")
+        elif _is_flag(hints[key]):
+            either = f"--{_dashes(key)}|" if p.default is None else ""
+            words.append(f"[{either}--{'' if p.default is False else 'no'}{_dashes(key)}]")
         else:
             choices = "|".join(filter(None, map(str, typing.get_args(hints[key])))) if _is_literal(hints[key]) else ""
             more = " ..." if _takes_several(hints[key]) else ""

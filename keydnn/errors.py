@@ -11,6 +11,7 @@
     ├── ParameterError             a module or graph built with arguments that make no sense (also a ValueError)
     ├── ShapeError                 an array of the wrong rank, size, type or values (also a ValueError)
     ├── InputError                 an input file (.npy, a recording) that cannot be used
+    ├── WeightsMismatchError       a Keras file's weights do not fit a model; lists every mismatch (also a ValueError)
     ├── RecordingError             what Keras computes could not be recorded
     ├── ExportError                a model that cannot be written for another library; lists every module in the way
     ├── DivergenceError            two computations that should agree differ beyond the tolerance
@@ -156,6 +157,56 @@ class InputError(KeyDNNError):
 
 class DivergenceError(KeyDNNError):
     """Two computations that should agree differ beyond the tolerance."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A module of one's own that a Keras file has no weights for.
+
+    Attributes
+    ----------
+    module
+        Its path in the model; with its part, where it has several.
+    wanted
+        What the file would need to have for it, as Keras shapes it: ``"kernel (3, 3, 16, 32), bias (32,)"``.
+    nearest
+        The layer of the file that comes closest, with what it has; empty where there is none of the kind.
+    why
+        What is wrong.
+    """
+
+    module: str
+    wanted: str
+    nearest: str
+    why: str
+
+
+class WeightsMismatchError(KeyDNNError, ValueError):
+    """Weights of a Keras file that do not fit a model that somebody built by hand; nothing has been written.
+
+    Attributes
+    ----------
+    mismatches
+        Every module that cannot be given its weights, in the model's order.
+    unused
+        Every layer of the file, with what it has, that no module takes.
+    """
+
+    def __init__(self, source: str, mismatches: Sequence[Mismatch], unused: Sequence[str]) -> None:
+        self.mismatches, self.unused = tuple(mismatches), tuple(unused)
+        counts = []
+        if mismatches:
+            counts.append("1 module does not fit" if len(mismatches) == 1 else f"{len(mismatches)} modules do not fit")
+        if unused:
+            counts.append("1 layer is left over" if len(unused) == 1 else f"{len(unused)} layers are left over")
+        lines = [f"{source}: {' and '.join(counts)}; nothing was written."]
+        for one in mismatches:
+            lines += [f"  {one.module}: {one.why}", *([f"    wants    {one.wanted}"] if one.wanted else [])]
+            lines += [f"    nearest  {one.nearest}"] if one.nearest else []
+        lines += [f"  left over: {layer}" for layer in unused]
+        if unused:
+            lines.append("  partial=True loads what fits, and leaves the others")
+        super().__init__("\n".join(lines))
 
 
 class RecordingError(KeyDNNError):

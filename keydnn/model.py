@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ from keydnn.report.tables import graph_table
 
 if TYPE_CHECKING:  # importing a Keras file needs h5py; running a checkpoint must not
     from keydnn.convert import Conversion, Given, Source
+    from keydnn.export.targets import Exported
 
 Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
 Result = AnyArray | list[AnyArray] | dict[str, AnyArray]
@@ -211,6 +213,42 @@ class Model:
             module.require_tensors()
         source = {"name": self.name, **(self.source or {})}
         checkpoint.write(self.graph, path, weights=weights, source=source, check=self.check)
+
+    def export(
+        self,
+        to: Path,
+        *,
+        input_layout: Literal["nhwc", "nchw"] | None = None,
+        check: bool | None = None,
+        python: Path | None = None,
+        rtol: float = 1e-5,
+    ) -> Exported:
+        """Write the model for another library.
+
+        Parameters
+        ----------
+        to
+            ``model.pt`` (a PyTorch ``state_dict``, and ``model.py`` beside it), ``model.py``, ``model.onnx``,
+            ``model.keras`` (Keras 3), or ``weights.h5`` (Keras, by layer name).
+        input_layout
+            For PyTorch: ``"nchw"`` takes images with channels first where the Keras model took them last.
+        check, python, rtol
+            Whether to run the file in its library before it is put in place (None: where the library is there), which
+            Python has it, and the difference allowed, relative to the largest number of an output.
+
+        Raises
+        ------
+        ExportError
+            A module that the library has nothing for (all are named), a library that is missing or does not take the
+            file, or a file that cannot be written.
+        DivergenceError
+            The library computes something else; nothing is written then.
+        """
+        from keydnn.export.targets import Request, export  # what it needs is not needed to predict
+
+        request = Request(self.graph, self.name, self.source, pathlib.Path(to), input_layout)
+        place = None if python is None else pathlib.Path(python)
+        return export(request, check=check, python=place, rtol=rtol)
 
     def save_json(self, path: Path) -> None:
         """Write a JSON checkpoint, weights inline; the name that earlier KeyDNN had for :meth:`save`."""

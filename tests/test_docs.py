@@ -25,7 +25,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FENCED = re.compile(r"^(```+)(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 # A Python block and, directly behind it, what it prints.
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
-NEEDS_KERAS = re.compile(r"^import keras$", re.MULTILINE)
+NEEDS_MORE = re.compile(r"^import (keras|onnxruntime|torch)$", re.MULTILINE)
 WITH_EXAMPLES = [page for page in PAGES if EXAMPLE.search(page.read_text(encoding="utf-8"))]
 
 
@@ -170,7 +170,7 @@ def test_python_examples_run_and_print_what_they_say(page, tmp_path, monkeypatch
     keydnn.from_keras("model.h5", strict=False).save("model.json")
     names = {"x": np.zeros((1, 8, 8, 1))}  # the README's "x"
     for code, printed in EXAMPLE.findall(text_of(page)):
-        if NEEDS_KERAS.search(code):
+        if NEEDS_MORE.search(code):
             continue
         out = io.StringIO()
         with contextlib.redirect_stdout(out):

@@ -31,8 +31,8 @@ __all__ = [
     "Options",
     "Rewrite",
     "Source",
-    "",
     "convert",
+    "new_notes",
 ]
 
 
@@ -115,9 +115,7 @@ def convert(
     MissingWeightsError
         It lacks weights.
     """
-    fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
-    stepwise = {name for name, builder in BUILDERS.items() if builder.stepwise}
-    notes = Notes(options, fused, stepwise)
+    notes = new_notes(options)
     try:
         with open_keras(source, architecture, limits) as model:
             flat = normalize(model, notes)
@@ -125,6 +123,13 @@ def convert(
     except MissingWeightsError as error:
         raise MissingWeightsError(f"{error} in {_called(source)}") from None
     return _conversion(model, flat, assembled, notes, keep_weights)
+
+
+def new_notes(options: Options) -> Notes:
+    """Give an empty notebook for ``normalize`` and ``assemble``."""
+    fused = {name for name, builder in BUILDERS.items() if builder.fused_activation}
+    stepwise = {name for name, builder in BUILDERS.items() if builder.stepwise}
+    return Notes(options, fused, stepwise)
 
 
 def _called(source: Source) -> str:

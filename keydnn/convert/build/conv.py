@@ -76,6 +76,12 @@ def channels_leading(kernel: Array) -> Array:
     return np.moveaxis(kernel, (-1, -2), (0, 1))
 
 
+def one_channel_each(kernel: Array) -> Array:
+    """Give a depthwise kernel (*sizes, in, multiplier) as (in * multiplier, 1, *sizes)."""
+    *sizes, channels, multiplier = kernel.shape
+    return np.moveaxis(kernel, (-2, -1), (0, 1)).reshape(channels * multiplier, 1, *sizes)
+
+
 @builds(*PLAIN, fused_activation=True)
 def convolution(call: LayerCall) -> Value:
     """Kernel (*sizes, in / groups, out) -> weight (out, in / groups, *sizes)."""
@@ -107,7 +113,6 @@ def convolution(call: LayerCall) -> Value:
 def depthwise(module_type: type[Convolution], window: Window, kernel: Array, bias: Array | None) -> Convolution:
     """Kernel (*sizes, in, multiplier) -> weight (in * multiplier, 1, *sizes), groups = in."""
     *_, channels, multiplier = kernel.shape
-    weight = np.moveaxis(kernel, (-2, -1), (0, 1)).reshape(channels * multiplier, 1, *window.kernel_size)
     return module_type(
         channels,
         channels * multiplier,
@@ -117,7 +122,7 @@ def depthwise(module_type: type[Convolution], window: Window, kernel: Array, bia
         window.dilation,
         channels,
         bias is not None,
-        weight=weight,
+        weight=one_channel_each(kernel),
         bias=bias,
     )
 

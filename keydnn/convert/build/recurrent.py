@@ -152,17 +152,37 @@ def _weights(call: LayerCall, module: Recurrent, order: Sequence[int]) -> dict[s
         bias=bias_shape if module.use_bias else None,
     )
 
-    def blocks(array: Array) -> list[Array]:
-        """Give the gates' parts of the last axis."""
-        parts = np.split(array, gates, axis=-1)
-        return [parts[gate] for gate in order]
-
-    inward = [part.reshape(size, -1) if is_cudnn else part.T for part in blocks(kernel)]
-    own = [part if is_cudnn else part.T for part in blocks(recurrent)]
-    weights = {"weight_ih": np.concatenate(inward), "weight_hh": np.concatenate(own)}
-    if bias:
-        rows = [np.concatenate(blocks(row)) for row in bias[0].reshape(-1, gates * size)]
+    weight_ih, weight_hh, rows = joined_gates(kernel, recurrent, bias[0] if bias else None, order, is_cudnn=is_cudnn)
+    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh}
+    if rows:
         if two:
             weights["bias_hh"] = rows.pop()
         weights["bias_ih"] = np.sum(rows, axis=0)
     return weights
+
+
+def joined_gates(
+    kernel: Array, recurrent: Array, bias: Array | None, order: Sequence[int], *, is_cudnn: bool = False
+) -> tuple[Array, Array, list[Array]]:
+    """Give weight_ih, weight_hh and the rows of the bias (one, two, or none), gates in another order.
+
+    Parameters
+    ----------
+    kernel, recurrent
+        (in, gates * u) and (u, gates * u); of cuDNN's classes each gate of it as PyTorch has it.
+    bias
+        (gates * u,), (2, gates * u) or (2 * gates * u,).
+    order
+        For each gate of the result, its place in Keras' order.
+    """
+    size = len(recurrent)
+
+    def blocks(array: Array) -> list[Array]:
+        """Give the gates' parts of the last axis."""
+        parts = np.split(array, len(order), axis=-1)
+        return [parts[gate] for gate in order]
+
+    inward = [part.reshape(size, -1) if is_cudnn else part.T for part in blocks(kernel)]
+    own = [part if is_cudnn else part.T for part in blocks(recurrent)]
+    rows = [] if bias is None else [np.concatenate(blocks(row)) for row in bias.reshape(-1, len(order) * size)]
+    return np.concatenate(inward), np.concatenate(own), rows

@@ -70,3 +70,8 @@ def builds(
         return build
 
     return register
+
+
+def classes_of(*builds: Build) -> frozenset[str]:
+    """Give the Keras classes that functions build."""
+    return frozenset(name for name, builder in BUILDERS.items() if builder.build in builds)

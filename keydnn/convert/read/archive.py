@@ -14,7 +14,7 @@ from typing import Protocol
 
 from keydnn.convert.read.document import NEWEST, Architecture, architecture_in, parse_config
 from keydnn.convert.read.hdf5.client import Library
-from keydnn.convert.read.hdf5.file import Asset, open_h5
+from keydnn.convert.read.hdf5.file import Asset, H5File, open_h5
 from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.limits import MAX_ASSET, MAX_CONFIG, Limits
 from keydnn.convert.read.record import KerasModel
@@ -57,10 +57,14 @@ def open_archive(library: Library, path: Path, given: Architecture | None, limit
             raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
         architecture = given or _architecture(members)
         _require_weights(members)
-        weights = members.read(WEIGHTS, limits.max_weights + MAX_CONFIG)
-        file = open_h5(library, weights, f"{WEIGHTS} of {path.name}", partial(_asset, members))
-        del weights
+        file = weights_in(library, members, limits)
         yield attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
+
+
+def weights_in(library: Library, members: Members, limits: Limits) -> H5File:
+    """Open the weights of an archive."""
+    content = members.read(WEIGHTS, limits.max_weights + MAX_CONFIG)
+    return open_h5(library, content, f"{WEIGHTS} of {members.source}", partial(_asset, members))
 
 
 def _asset(members: Members, name: str) -> Asset | None:

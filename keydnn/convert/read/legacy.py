@@ -66,14 +66,15 @@ def _groups(model: KerasModel, file: H5File, root: str) -> dict[str, Weights]:
     """Give the weights of each group, in the file's order."""
     names = file.names_attribute(root, "layer_names")
     if names is not None:
-        return {name: _group(file, f"{root}/{name}".lstrip("/")) for name in names}
+        return {name: group_of(file, f"{root}/{name}".lstrip("/")) for name in names}
     count = file.attribute(root, "nb_layers")  # Keras before 1.0: everything is counted, nothing named
     if type(count) is not int or count > len(model.layers):
         raise MissingWeightsError("No weights found: there is an architecture, but no layer_names")
     return {f"layer_{number}": _counted_group(file, f"{root}/layer_{number}".lstrip("/")) for number in range(count)}
 
 
-def _group(file: H5File, path: str) -> Weights:
+def group_of(file: H5File, path: str) -> Weights:
+    """Give the weights of a group, in the order of its ``weight_names``."""
     tensors = []
     for name in file.names_attribute(path, "weight_names") or ():
         tensor = file.tensor(f"{path}/{name}", name, role_of(name), path_of(name))

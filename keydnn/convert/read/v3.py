@@ -124,17 +124,24 @@ def _identity(layer: Layer) -> str:
 
 def _tensors(file: Store, path: str, within: tuple[str, ...] = ()) -> tuple[StoredTensor, ...]:
     """Give a layer's own weights and then those of its sub-layers, but for the states of random generators."""
-    tensors = []
-    names = file.names(f"{path}/vars")
-    roles = [name for name in names if not name.isdigit()]  # most layers only count
-    for name in [*map(str, range(len(names) - len(roles))), *roles]:
-        tensor = file.tensor(f"{path}/vars/{name}", f"{path}/vars/{name}", name if name in roles else None, within)
-        if tensor is None:
-            raise MissingWeightsError(f"No weights found at {path}/vars/{name}, though later ones are there")
-        tensors.append(tensor)
+    tensors = [*own_tensors(file, path, within)]
     for name in file.names(path):
         if name != "vars" and name not in TWICE and not name.endswith(RANDOM_STATES):
             tensors += _tensors(file, f"{path}/{name}", (*within, name))
+    return tuple(tensors)
+
+
+def own_tensors(file: Store, path: str, within: tuple[str, ...] = ()) -> tuple[StoredTensor, ...]:
+    """Give the weights of a group itself: those that are counted, in order, then those that have names."""
+    tensors = []
+    variables = f"{path}/vars".lstrip("/")
+    names = file.names(variables)
+    roles = [name for name in names if not name.isdigit()]  # most layers only count
+    for name in [*map(str, range(len(names) - len(roles))), *roles]:
+        tensor = file.tensor(f"{variables}/{name}", f"{variables}/{name}", name if name in roles else None, within)
+        if tensor is None:
+            raise MissingWeightsError(f"No weights found at {variables}/{name}, though later ones are there")
+        tensors.append(tensor)
     return tuple(tensors)
 
 

@@ -11,7 +11,7 @@ in ``RULES``, by the names of the module types::
 
 It adds operators with :meth:`Site.op`, each of which gives the name of its value, and gives the name of the last, which
 the writer then renames to the graph's.  Arrays among an operator's arguments become constants (:func:`ints`,
-:func:`number`).  What a rule cannot express it refuses with :meth:`Site.refuse`.
+:func:`integer`, :func:`number`).  What a rule cannot express it refuses with :meth:`Site.refuse`.
 
 Values are float32, masks and numbers of categories too, unless ``site.dtypes`` says otherwise; :meth:`Site.cast` gives
 what an operator takes.  Sizes are in ``site.shapes``, None where they are free: operators such as ``Reshape`` (0: the

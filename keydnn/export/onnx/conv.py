@@ -5,48 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from keydnn.export.onnx.site import Rules, Site, ints, number
-from keydnn.export.onnx.windows import onnx_pads, padding
-
-
-def _attributes(module: Any) -> dict[str, Any]:
-    return {
-        "kernel_shape": module.kernel_size,
-        "strides": module.stride,
-        "dilations": module.dilation,
-        "group": module.groups,
-    }
+from keydnn.export.onnx.windows import cropped, onnx_pads, windows
 
 
 def convolution(module: Any, site: Site) -> str:
     """Give Conv, which has KeyDNN's layouts and groups."""
-    (x,) = site.inputs
-    return site.op(
-        "Conv",
-        x,
-        site.weight("weight"),
-        site.optional("bias"),
-        **_attributes(module),
-        **padding(module, site.shapes[0], module.dilation),
-    )
+    x, attributes = windows(module, site, module.dilation, number(0))
+    weight, bias = site.weight("weight"), site.optional("bias")
+    return site.op("Conv", x, weight, bias, **attributes, dilations=module.dilation, group=module.groups)
 
 
 def transposed(module: Any, site: Site) -> str:
     """Give ConvTranspose; cells that are cut off at an end and added there again are not cut off.
 
-    Cells that are added beyond the end of everything hold the bias alone.  As ONNX takes fewer of them than the stride
-    or the dilation, more are put there in between.
+    Cells that are added beyond the end of everything hold the bias alone.  As onnxruntime takes fewer of them than the
+    stride, more are put there before the bias is added.
     """
     (x,) = site.inputs
     weight, bias = site.weight("weight"), site.optional("bias")
+    attributes = {
+        "kernel_shape": module.kernel_size,
+        "strides": module.stride,
+        "dilations": module.dilation,
+        "group": module.groups,
+    }
     pairs = list(zip(module.padding, module.output_padding, strict=True))
-    pads = onnx_pads(tuple((before, max(after - more, 0)) for (before, after), more in pairs))
+    crops = tuple((before, max(after - more, 0)) for (before, after), more in pairs)
     beyond = [max(more - after, 0) for (_, after), more in pairs]
-    steps = zip(module.stride, module.dilation, strict=True)
-    if all(more < max(step) for more, step in zip(beyond, steps, strict=True)):
-        return site.op("ConvTranspose", x, weight, bias, **_attributes(module), pads=pads, output_padding=beyond)
-    result = site.op("ConvTranspose", x, weight, **_attributes(module), pads=pads)
+    if all(more < stride for more, stride in zip(beyond, module.stride, strict=True)):
+        pads = onnx_pads(crops)
+        return site.op("ConvTranspose", x, weight, bias, **attributes, pads=pads, output_padding=beyond)
     axes = ints(*range(2, len(site.shape)))
-    result = site.op("Pad", result, ints(*[0] * len(beyond), *beyond), number(0), axes)
+    whole = site.op("ConvTranspose", x, weight, **attributes)
+    padded = site.op("Pad", whole, ints(*[0] * len(beyond), *beyond), number(0), axes)
+    result = cropped(site, padded, crops)
     if bias is None:
         return result
     return site.op("Add", result, site.op("Unsqueeze", bias, ints(*range(1, len(site.shape) - 1))))

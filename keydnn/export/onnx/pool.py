@@ -5,6 +5,7 @@ Of windows that hold NaN ONNX says nothing; onnxruntime's maximum of one is not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,27 +13,19 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx.site import Rules, Site, ints, number
-from keydnn.export.onnx.windows import padding
+from keydnn.export.onnx.windows import windows
 from keydnn.modules.geometry import adaptive_bounds
 
 
-def _windows(module: Any, site: Site) -> dict[str, Any]:
-    ones = (1,) * len(module.kernel_size)
-    return {
-        "kernel_shape": module.kernel_size,
-        "strides": module.stride,
-        **padding(module, site.shapes[0], ones),
-    }
-
-
 def max_pool(module: Any, site: Site) -> str:
-    (x,) = site.inputs
-    return site.op("MaxPool", x, **_windows(module, site))
+    x, attributes = windows(module, site, (1,) * len(module.stride), number(-math.inf))
+    return site.op("MaxPool", x, **attributes)
 
 
 def average_pool(module: Any, site: Site) -> str:
-    (x,) = site.inputs
-    return site.op("AveragePool", x, **_windows(module, site), count_include_pad=int(module.count_include_pad))
+    fill = number(0) if module.count_include_pad else None
+    x, attributes = windows(module, site, (1,) * len(module.stride), fill)
+    return site.op("AveragePool", x, **attributes, count_include_pad=int(module.count_include_pad))
 
 
 def _all_cells(kind: str, module: Any, site: Site) -> str:

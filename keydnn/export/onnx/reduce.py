@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 
 OPERATORS = {
     "sum": "ReduceSum",
@@ -32,14 +32,14 @@ def cumulation(module: Any, site: Site) -> str:
     """Give CumSum, or a Scan, as there is no product."""
     (x,) = site.inputs
     if module.operation == "sum":
-        return site.op("CumSum", x, ints(module.dim))
+        return site.op("CumSum", x, integer(module.dim))
     line = tuple(size for axis, size in enumerate(site.shape) if axis != module.dim)
 
     def step(body: Site) -> Sequence[str]:
         product = body.op("Mul", *body.inputs)
         return product, body.op("Identity", product)
 
-    first = site.op("Expand", number(1), site.op("Shape", site.op("Gather", x, ints(0).reshape(()), axis=module.dim)))
+    first = site.op("Expand", number(1), site.op("Shape", site.op("Gather", x, integer(0), axis=module.dim)))
     lines = [("float32", line)] * 2
     _, products = site.ops(
         "Scan",

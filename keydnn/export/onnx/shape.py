@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import END, Rules, Site, ints, number
-from keydnn.export.onnx.windows import onnx_pads
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
+from keydnn.export.onnx.windows import cropped, onnx_pads
 
 
 def flatten(module: Any, site: Site) -> str:
@@ -33,7 +33,7 @@ def repeat_interleave(module: Any, site: Site) -> str:
     if size is not None:
         return site.op("Gather", x, np.repeat(np.arange(size), module.repeats), axis=axis)
     cells = site.op("Squeeze", site.op("Mul", site.op("Shape", x, start=axis, end=axis + 1), ints(module.repeats)))
-    numbers = site.op("Range", np.array(0), cells, np.array(1))
+    numbers = site.op("Range", integer(0), cells, integer(1))
     return site.op("Gather", x, site.op("Div", numbers, ints(module.repeats)), axis=axis)
 
 
@@ -44,11 +44,7 @@ def zero_pad(module: Any, site: Site) -> str:
 
 
 def crop(module: Any, site: Site) -> str:
-    (x,) = site.inputs
-    starts, ends = ([cut[side] for cut in module.cropping] for side in (0, 1))
-    return site.op(
-        "Slice", x, ints(*starts), ints(*(-cut if cut else END for cut in ends)), ints(*range(2, len(site.shape)))
-    )
+    return cropped(site, site.inputs[0], module.cropping)
 
 
 RULES: Rules = (

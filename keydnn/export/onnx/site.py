@@ -30,6 +30,11 @@ def ints(*values: int) -> AnyArray:
     return np.array(values, np.int64)
 
 
+def integer(value: int) -> AnyArray:
+    """Give an int64 constant of rank 0."""
+    return np.array(value, np.int64)
+
+
 def number(value: float) -> AnyArray:
     """Give a float32 constant of rank 0."""
     return np.array(value, np.float32)
@@ -116,6 +121,22 @@ class Site:
     def constant(self, array: AnyArray) -> str:
         """Give the initializer of a constant; equal ones are written once in a model.  Text is of dtype object."""
         return self._writer.constant(array)
+
+    def part(self, module: Module, inputs: Sequence[tuple[str, Shape, str]], shape: Shape) -> Site:
+        """Give the site of a module that is a part of this one, such as an activation: its nodes are added here.
+
+        Parameters
+        ----------
+        module
+            The part, without weights.
+        inputs
+            Name, shape and dtype of each value that it reads.
+        shape
+            That of its output, which is float32.
+        """
+        found = Site(self._writer, self._name, module, inputs, shape, "float32")
+        found.nodes = self.nodes
+        return found
 
     def body(
         self,

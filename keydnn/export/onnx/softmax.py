@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 
 
 def _along(kind: str, module: Any, site: Site) -> str:
@@ -20,11 +20,11 @@ def sparsemax(module: Any, site: Site) -> str:
     size = site.op("Shape", x, start=axis, end=axis + 1)
     ordered, _ = site.ops("TopK", 2, x, size, axis=axis)
     behind = ints(*range(1, len(site.shape) - axis))
-    last = site.op("Add", site.op("Squeeze", size), ints(1))
-    places = site.cast(site.op("Range", ints(1), last, ints(1)), "float32")
+    last = site.op("Add", site.op("Squeeze", size), integer(1))
+    places = site.cast(site.op("Range", integer(1), last, integer(1)), "float32")
     if behind.size:
         places = site.op("Unsqueeze", places, behind)
-    sums = site.op("CumSum", ordered, ints(axis))
+    sums = site.op("CumSum", ordered, integer(axis))
     supported = site.op("Greater", site.op("Mul", ordered, places), site.op("Sub", sums, number(1)))
     terms = sums if module.threshold == "cumulative" else ordered
     total = site.op("ReduceSum", site.op("Where", supported, terms, number(0)), ints(axis))

@@ -10,7 +10,7 @@ import numpy as np
 
 from keydnn.errors import ExportError
 from keydnn.export.onnx.site import AnyArray, Refused, Rule, Site
-from keydnn.export.rules import refuse, require_rules
+from keydnn.export.rules import refuse
 from keydnn.graph import Graph
 from keydnn.modules.base import Module, Shape
 from keydnn.names import Names
@@ -66,15 +66,18 @@ class Writer:
         MissingWeightsError
             A module has no weights.
         """
-        require_rules(self._graph, rules, "ONNX")
         nodes: list[Any] = []
         reasons: dict[str, str] = {}
         for node in self._graph.nodes:
             node.module.require_tensors()
             given = [(self._values[name], *self._type(name)) for name in node.inputs]
             site = Site(self, node.name, node.module, given, *self._type(node.name))
+            kind = type(node.module).__name__
+            if kind not in rules:
+                reasons[node.name] = kind
+                continue
             try:
-                found = rules[type(node.module).__name__](node.module, site)
+                found = rules[kind](node.module, site)
             except Refused as error:
                 reasons[node.name] = str(error)
             else:

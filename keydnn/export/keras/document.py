@@ -1,0 +1,250 @@
+"""A functional model of Keras 3: its layers, their calls, and the files that hold it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keydnn.export.keras.files import legacy_file, weights_file, zip_file
+from keydnn.export.keras.order import in_keras_order
+from keydnn.export.rules import refuse
+from keydnn.graph import Origin
+from keydnn.modules.base import Shape
+
+KERAS_VERSION = "3.15.1"  # whose classes are written
+SAVED = "1980-01-01@00:00:00"  # zip files begin then; any other date would make files differ
+INPUT = "InputLayer"
+LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
+# Layers whose weights have axes of the input, which need not be in the order of the original model.
+PLACED = ("LayerNormalization", "Normalization", "PReLU", "RMSNormalization")
+# Layers that are several here, with the weights that have other names there.
+PARTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    f"SeparableConv{axes}D": {
+        f"DepthwiseConv{axes}D": {"depthwise_kernel": "depthwise_kernel"},
+        f"Conv{axes}D": {"kernel": "pointwise_kernel"},
+    }
+    for axes in (1, 2)
+}
+
+
+@dataclass(frozen=True)
+class Ref:
+    """What a call of a layer gives."""
+
+    layer: Layer
+    call: int
+    shape: Shape
+    dtype: str
+
+    def tensor(self) -> dict[str, Any]:
+        """Give it as an argument of a call."""
+        history = [self.layer.name, self.call, 0]
+        config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer."""
+
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+    def reads(self) -> Iterator[Ref]:
+        """Give the values among the arguments, in order."""
+        yield from refs_of([self.args, self.kwargs])
+
+
+@dataclass(eq=False)
+class Layer:
+    """A layer or an operation, and its calls.
+
+    Attributes
+    ----------
+    module, class_name
+        What Keras imports.
+    config
+        Options, but for those that every layer has.
+    weights
+        In Keras' order and layouts; a folder in a name is a sub-layer.
+    fixed
+        Names of those that training does not change.
+    origin
+        The Keras layer of the graph's node.
+    name
+        Given by the writer.
+    """
+
+    module: str
+    class_name: str
+    config: dict[str, Any]
+    weights: Mapping[str, npt.NDArray[Any]]
+    fixed: frozenset[str]
+    origin: Origin | None
+    name: str = ""
+    calls: list[Call] = field(default_factory=list)
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is an operation, which has no weights and no place in the file of weights."""
+        return self.module != "keras.layers"
+
+    def call(self, args: list[Any], kwargs: Mapping[str, Any], shape: Shape, dtype: str) -> Ref:
+        """Call it."""
+        self.calls.append(Call(args, dict(kwargs)))
+        return Ref(self, len(self.calls) - 1, shape, dtype)
+
+    def described(self) -> dict[str, Any]:
+        """Give it as ``config.json`` has it."""
+        own: dict[str, Any] = {"name": self.name}
+        if not self.is_operation:
+            own |= {} if self.class_name == INPUT else {"trainable": True}
+            own |= {"dtype": self.config.get("dtype") or "float32"}
+        return {
+            "module": self.module,
+            "class_name": self.class_name,
+            "config": own | {key: plain(value) for key, value in self.config.items() if key != "dtype"},
+            "registered_name": self.class_name if self.is_operation else None,
+            "name": self.name,
+            "inbound_nodes": [
+                {"args": plain(call.args), "kwargs": plain(call.kwargs)}
+                for call in self.calls
+                if self.class_name != INPUT
+            ],
+        }
+
+
+def refs_of(value: Any) -> Iterator[Ref]:
+    """Give the Refs in lists, tuples and dictionaries."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from refs_of(item)
+    elif isinstance(value, dict):
+        yield from refs_of([value[key] for key in sorted(value)])
+
+
+def mapped(value: Any, change: Callable[[Ref], Ref]) -> Any:
+    """Give lists, tuples and dictionaries with every Ref changed."""
+    if isinstance(value, Ref):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(mapped(item, change) for item in value)
+    if isinstance(value, dict):
+        return {key: mapped(item, change) for key, item in value.items()}
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Give a value as Keras stores it in JSON; text and numbers as they are."""
+    if isinstance(value, Ref):
+        return value.tensor()
+    if isinstance(value, np.ndarray):
+        dtype = str(value.dtype)
+        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": dtype}}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, slice):
+        config = {"start": plain(value.start), "stop": plain(value.stop), "step": plain(value.step)}
+        return {"class_name": "__slice__", "config": config}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class KerasDocument:
+    """A functional model.
+
+    Attributes
+    ----------
+    name
+        The model's.
+    layers
+        Layers and operations, with their names, each after those that it reads.
+    inputs, outputs
+        What callers give and get, in order.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+
+    @property
+    def ordered(self) -> tuple[Layer, ...]:
+        """The layers that the outputs need, and the inputs, in the order in which Keras has them."""
+        return in_keras_order(self.inputs, self.outputs)
+
+    def described(self) -> dict[str, Any]:
+        """Give the model as ``config.json`` has it."""
+        given, results = ([[ref.layer.name, ref.call, 0] for ref in refs] for refs in (self.inputs, self.outputs))
+        return {
+            "module": "keras.src.models.functional",
+            "class_name": "Functional",
+            "config": {
+                "name": self.name,
+                "trainable": True,
+                "layers": [layer.described() for layer in self.ordered],
+                "input_layers": given[0] if len(given) == 1 else given,
+                "output_layers": results[0] if len(results) == 1 else results,
+            },
+            "registered_name": "Functional",
+        }
+
+    def archive(self) -> bytes:
+        """Give a ``.keras`` file, which ``keras.saving.load_model`` opens in safe mode; always the same bytes."""
+        metadata = {"keras_version": KERAS_VERSION, "date_saved": SAVED}
+        layers = [(layer.class_name, layer.name, layer.weights) for layer in self.ordered if not layer.is_operation]
+        files = {
+            "metadata.json": json.dumps(metadata).encode(),
+            "config.json": json.dumps(self.described()).encode(),
+            "model.weights.h5": weights_file(self.name, layers),
+        }
+        return zip_file(files)
+
+    def legacy_weights(self) -> bytes:
+        """Give an HDF5 file of weights by layer, which ``model.load_weights(file, by_name=True)`` takes.
+
+        Layers have their names in the original model.
+
+        Raises
+        ------
+        ExportError
+            The order of a layer's weights in the original model is not known, as they are not those of one layer here,
+            or as the layer is within another, where it depends on what training was to leave alone; all are named.
+        """
+        owners: dict[str, list[Layer]] = {}
+        originals: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        for layer in self.layers:
+            if layer.weights and layer.origin is None:
+                refused[layer.name] = "of no layer of a Keras model"
+            elif layer.weights and layer.origin is not None:
+                owners.setdefault(layer.origin.layer, []).append(layer)
+                originals[layer.origin.layer] = layer.origin.class_name
+        found = {}
+        for path, layers in owners.items():
+            original, classes = originals[path], [layer.class_name for layer in layers]
+            names = PARTS.get(original, {original: {}})
+            if "/" in path:
+                refused[path] = "within another layer"
+            elif classes != list(names):
+                refused[path] = f"{original}, whose weights are those of {', '.join(classes)} here"
+            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
+                refused[path] = f"{original} of several axes, which may be in another order there"
+            found[path] = {
+                f"{path}/{names.get(layer.class_name, {}).get(name, name)}:0": array
+                for layer in layers
+                for name, array in layer.weights.items()
+            }
+        refuse(refused, "Keras' weights by layer")
+        return legacy_file(LEGACY_VERSION, found)

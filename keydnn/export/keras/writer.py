@@ -1,0 +1,161 @@
+"""A module graph written as a functional model of Keras, by the rules of its modules."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from keydnn.errors import ExportError
+from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref, mapped
+from keydnn.export.keras.layout import ChannelsLast, with_channels_last
+from keydnn.export.keras.site import Refused, Rule, Site, Value
+from keydnn.export.rules import refuse, require_rules
+from keydnn.graph import Graph, Input, Node
+from keydnn.modules.base import Module
+from keydnn.names import Names
+
+TARGET = "Keras"
+
+
+class Writer:
+    """A model in the making.
+
+    Parameters
+    ----------
+    graph
+        What is exported.
+    name
+        The model's name.
+    rules
+        Rules by module type.
+    """
+
+    def __init__(self, graph: Graph, name: str, rules: Mapping[str, Rule]) -> None:
+        self._graph, self._name, self._rules = graph, name, rules
+        self._values: dict[str, Value] = {}
+        self._layers: dict[Layer, str] = {}  # with the name that each would like to have
+        self._made: dict[tuple[object, ...], Layer] = {}
+
+    def write(self) -> KerasDocument:
+        """Give the model.
+
+        Raises
+        ------
+        ExportError
+            Modules have no rule, or parameters that their rules refuse; an output is a constant; or there are states.
+        MissingWeightsError
+            A module has no weights.
+        """
+        if self._graph.states:
+            states = ", ".join(self._graph.states)
+            raise ExportError(f"a functional model of Keras does not hand states ({states}) to its next call")
+        require_rules(self._graph, self._rules, TARGET)
+        graph = with_channels_last(self._graph, self._rules)
+        inputs = [self._input(given) for given in graph.inputs]
+        reasons: dict[str, str] = {}
+        for node in graph.nodes:
+            self._visit(node, graph, reasons)
+        refuse(reasons, TARGET)
+        outputs = [self._output(output.name, self._values[output.value]) for output in graph.outputs]
+        outputs = _with_activations(list(self._layers), outputs)
+        self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
+        self._name_layers()
+        return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs))
+
+    def _input(self, given: Input) -> Ref:
+        layer = Layer("keras.layers", INPUT, {"batch_shape": given.shape, "dtype": given.dtype}, {}, frozenset(), None)
+        self._layers[layer] = given.name
+        self._values[given.name] = ref = layer.call([], {}, given.shape, given.dtype)
+        return ref
+
+    def _visit(self, node: Node, graph: Graph, reasons: dict[str, str]) -> None:
+        module: Module = node.module.inner if isinstance(node.module, ChannelsLast) else node.module
+        module.require_tensors()
+        if any(name not in self._values for name in node.inputs):  # a refused node gives them
+            return
+        read = [self._values[name] for name in node.inputs]
+        site = Site(module, read, graph.shapes[node.name], graph.dtypes[node.name], node.origin, self._made)
+        try:
+            self._values[node.name] = self._rules[type(module).__name__](module, site)
+        except Refused as error:
+            reasons[node.name] = str(error)
+            return
+        self._propose(node, site)
+
+    def _propose(self, node: Node, site: Site) -> None:
+        """Note what the layers of a node would like to be called: one of them as the node, others after their class."""
+        named = next((layer for layer in site.layers if layer.weights), None)
+        named = named or (site.layers[-1] if site.layers else None)
+        for layer in site.layers:
+            short = _flat(node)
+            self._layers.setdefault(layer, short if layer is named else f"{short}_{layer.class_name.lower()}")
+
+    def _output(self, name: str, value: Value) -> Ref:
+        if not isinstance(value, Ref):
+            raise ExportError(f"the output {name!r} is a constant, which a functional model of Keras cannot give")
+        return value
+
+    def _name_layers(self) -> None:
+        """Name the layers: first those that have the names of layers of the original model."""
+        originals = {_legal(node.origin.layer) for node in self._graph.nodes if node.origin}
+        names = Names()
+        for wanted in (True, False):
+            for layer, name in self._layers.items():
+                if (layer.class_name == INPUT or name in originals) is wanted:
+                    layer.name = names.new(_legal(name))
+
+
+def _legal(name: str) -> str:
+    """Give a name that Keras takes."""
+    return name.replace("/", "_") or "model"
+
+
+def _flat(node: Node) -> str:
+    """Give a node's name with the parts that KeyDNN has added as Keras would write them."""
+    layer = node.origin.layer if node.origin else ""
+    if not node.name.startswith(layer):
+        layer = ""
+    return _legal(layer + re.sub(r"[.@]", "_", node.name.removeprefix(layer)))
+
+
+# Layers that take an activation.
+FUSING = {
+    *(f"Conv{axes}D{kind}" for axes in (1, 2, 3) for kind in ("", "Transpose")),
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "Dense",
+}
+
+
+def _with_activations(layers: list[Layer], outputs: list[Ref]) -> list[Ref]:
+    """Put activations back into the layers that they were options of, where nothing else reads these.
+
+    Gives the outputs.  Layers that are options now are left without calls.
+    """
+    readers = Counter((ref.layer, ref.call) for ref in outputs)
+    for layer in layers:
+        readers.update((ref.layer, ref.call) for call in layer.calls for ref in call.reads())
+    taken: dict[Layer, Layer] = {}
+    for layer in layers:
+        if layer.class_name != "Activation" or layer.origin is None:
+            continue
+        read = [ref for call in layer.calls for ref in call.reads()]
+        owner = read[0].layer
+        alone = all(readers[owner, place] == 1 for place in range(len(owner.calls)))
+        same = {ref.layer for ref in read} == {owner} and len(read) == len(owner.calls)
+        if alone and same and owner.origin == layer.origin and owner.class_name in FUSING and not owner.is_operation:
+            owner.config["activation"] = layer.config["activation"]
+            taken[layer] = owner
+    calls = {(layer, place): ref for layer in taken for place, call in enumerate(layer.calls) for ref in call.reads()}
+
+    def bypass(ref: Ref) -> Ref:
+        return calls.get((ref.layer, ref.call), ref)
+
+    for layer in layers:
+        if layer not in taken:
+            for place, call in enumerate(layer.calls):
+                layer.calls[place] = type(call)(mapped(call.args, bypass), mapped(call.kwargs, bypass))
+    for layer in taken:
+        layer.calls.clear()
+    return [bypass(ref) for ref in outputs]

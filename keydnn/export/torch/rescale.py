@@ -1,0 +1,22 @@
+"""Products and sums with constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keydnn.export.torch.site import Site
+
+
+def rescale(module: Any, site: Site) -> str:
+    (x,) = site.inputs
+    scaled = x if module.scale == 1 else f"{x} * {module.scale}"
+    if not module.offset:
+        return scaled
+    return f"{scaled} {'-' if module.offset < 0 else '+'} {abs(module.offset)}"
+
+
+def affine(module: Any, site: Site) -> str:
+    return f"{site.inputs[0]} * {site.buffer(module.weight, 'weight')} + {site.buffer(module.bias, 'bias')}"
+
+
+RULES = {"Rescale": rescale, "Affine": affine}
