@@ -21,7 +21,7 @@ def _known(module: Any, site: Site) -> str:
 
 def one_hot(module: Any, site: Site) -> str:
     """Give OneHot, for which negative ids count from the end, and others beyond the end are of no class."""
-    return site.op("OneHot", _known(module, site), ints(module.num_classes), np.float32([0, 1]))
+    return site.op("OneHot", _known(module, site), np.array(module.num_classes), np.array([0, 1], np.float32))
 
 
 def _scattered(module: Any, site: Site, values: Argument, reduction: str | None) -> str:
