@@ -19,6 +19,7 @@ from keydnn.modules.base import Shape
 KERAS_VERSION = "3.15.1"  # whose classes are written
 SAVED = "1980-01-01@00:00:00"  # zip files begin then; any other date would make files differ
 INPUT = "InputLayer"
+RANDOM = "seed_generator/"  # the sub-layer that has the state of random numbers
 LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
 # Layers whose weights have axes of the input, which need not be in the order of the original model.
 PLACED = ("LayerNormalization", "Normalization", "PReLU", "RMSNormalization")
@@ -94,6 +95,11 @@ class Layer:
         """Whether it is an operation, which has no weights and no place in the file of weights."""
         return self.module != "keras.layers"
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no weights: states of random numbers are none."""
+        return all(name.startswith(RANDOM) for name in self.weights)
+
     def call(self, args: list[Any], kwargs: Mapping[str, Any], shape: Shape, dtype: str) -> Ref:
         """Call it."""
         self.calls.append(Call(args, dict(kwargs)))
@@ -101,14 +107,13 @@ class Layer:
 
     def described(self) -> dict[str, Any]:
         """Give it as ``config.json`` has it."""
-        own: dict[str, Any] = {"name": self.name}
-        if not self.is_operation:
-            own |= {} if self.class_name == INPUT else {"trainable": True}
-            own |= {"dtype": self.config.get("dtype") or "float32"}
+        own = {"name": self.name} | ({} if self.is_operation else {"trainable": True, "dtype": "float32"})
+        if self.class_name == INPUT:
+            del own["trainable"]
         return {
             "module": self.module,
             "class_name": self.class_name,
-            "config": own | {key: plain(value) for key, value in self.config.items() if key != "dtype"},
+            "config": own | plain(self.config),
             "registered_name": self.class_name if self.is_operation else None,
             "name": self.name,
             "inbound_nodes": [
@@ -226,9 +231,11 @@ class KerasDocument:
         originals: dict[str, str] = {}
         refused: dict[str, str] = {}
         for layer in self.layers:
-            if layer.weights and layer.origin is None:
+            if layer.is_plain:
+                continue
+            if layer.origin is None:
                 refused[layer.name] = "of no layer of a Keras model"
-            elif layer.weights and layer.origin is not None:
+            else:
                 owners.setdefault(layer.origin.layer, []).append(layer)
                 originals[layer.origin.layer] = layer.origin.class_name
         found = {}
@@ -245,6 +252,7 @@ class KerasDocument:
                 f"{path}/{names.get(layer.class_name, {}).get(name, name)}:0": array
                 for layer in layers
                 for name, array in layer.weights.items()
+                if not name.startswith(RANDOM)
             }
         refuse(refused, "Keras' weights by layer")
         return legacy_file(LEGACY_VERSION, found)

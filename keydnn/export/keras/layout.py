@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keydnn.convert.layout import move_permutes
 from keydnn.export.keras.site import Axes, LastRule, Rule
 from keydnn.graph import Graph, Node, Output
-from keydnn.modules.base import Module, Permutation, Shape, inverse
+from keydnn.modules.base import Array, Module, Permutation, Shape, inverse
 from keydnn.modules.shape import Permute
 from keydnn.names import Names
 
@@ -57,6 +59,11 @@ class ChannelsLast(Module):
     def output_dtype(self, *dtypes: str) -> str:
         """Give the output's dtype."""
         return self.inner.output_dtype(*dtypes)
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        """Compute it from values of the module with channels first."""
+        first = [np.transpose(x, inverse(order)) for x, order in zip(inputs, self.orders[:-1], strict=True)]
+        np.copyto(out, np.transpose(self.inner(*first), self.orders[-1]))
 
 
 def with_channels_last(graph: Graph, rules: Mapping[str, Rule]) -> Graph:

@@ -7,20 +7,23 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.keras.site import Rules, Site, Value
+from keydnn.modules.merge import Add
 
-OPERATIONS = {"Add": "Add", "Subtract": "Subtract", "Multiply": "Multiply", "Maximum": "Maximum", "Minimum": "Minimum"}
+OPERATIONS = {"Average": "Add"}  # of two; others have the name of the layer
 
 
 def merge(module: Any, site: Site) -> Value:
-    """The layer of the name; operations where one of the inputs is a constant."""
+    """The layer of the name; operations, one after the other, where one of the inputs is a constant."""
     kind = type(module).__name__
     if not any(isinstance(value, np.ndarray) for value in site.inputs):
         return site.layer(kind, {}, listed=True)
     first, *others = site.inputs
     for other in others:
-        shape = np.broadcast_shapes(*(tuple(-1 if s is None else s for s in v.shape) for v in (first, other)))
-        first = site.operation(f"numpy.{OPERATIONS[kind]}", [first, other], shape=shape)
-    return first
+        shape = Add().output_shape(first.shape, other.shape)
+        first = site.operation(f"numpy.{OPERATIONS.get(kind, kind)}", [first, other], shape=shape)
+    if kind != "Average":
+        return first
+    return site.operation("numpy.Divide", [first, site.number(len(site.inputs))])
 
 
 def concatenate(module: Any, site: Site) -> Value:
@@ -30,4 +33,6 @@ def concatenate(module: Any, site: Site) -> Value:
     return site.layer("Concatenate", {"axis": module.dim}, listed=True)
 
 
-RULES: Rules = dict.fromkeys((*OPERATIONS, "Average"), merge) | {"Concatenate": concatenate}
+RULES: Rules = dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), merge) | {
+    "Concatenate": concatenate
+}

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from keydnn.export.keras.document import Layer, Ref
+from keydnn.export.keras.document import Layer, Ref, refs_of
 from keydnn.graph import Origin
 from keydnn.modules.base import Module, Shape
 
@@ -156,11 +156,15 @@ class Site:
             Of the output; those of the node if None.
         """
         file, class_name = kind.split(".")
+        if next(refs_of([args, kwargs]), None) is None:  # Keras would compute it at once, and have no node
+            self.refuse(f"computes {class_name} of constants alone")
         layer = self._layer(f"keras.src.ops.{file}", class_name, config or {}, {}, ())
         return self._call(layer, list(args), kwargs, shape, dtype)
 
-    def cast(self, value: Value, dtype: str) -> Ref:
+    def cast(self, value: Value, dtype: str) -> Value:
         """Convert a value to a dtype as NumPy names it."""
+        if isinstance(value, np.ndarray):
+            return value.astype(dtype)
         return self.operation("core.Cast", [value], {"dtype": dtype}, shape=value.shape, dtype=dtype)
 
     def number(self, value: float) -> AnyArray:
@@ -178,7 +182,7 @@ class Site:
         """Make a layer, or give the one that an earlier node of the same module has made at this place."""
         key = id(self._module), len(self.layers), class_name, repr(sorted(config.items()))
         if key not in self._made:
-            arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+            arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
             self._made[key] = Layer(module, class_name, dict(config), arrays, frozenset(fixed), self.origin)
         self.layers.append(self._made[key])
         return self._made[key]

@@ -56,8 +56,14 @@ class Writer:
         reasons: dict[str, str] = {}
         for node in graph.nodes:
             self._visit(node, graph, reasons)
+        outputs = []
+        for output in graph.outputs:
+            value = self._values.get(output.value)
+            if isinstance(value, Ref):
+                outputs.append(value)
+            else:
+                reasons.setdefault(output.value, "a constant, which cannot be an output of a functional model")
         refuse(reasons, TARGET)
-        outputs = [self._output(output.name, self._values[output.value]) for output in graph.outputs]
         outputs = _with_activations(list(self._layers), outputs)
         self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
         self._name_layers()
@@ -75,6 +81,10 @@ class Writer:
         if any(name not in self._values for name in node.inputs):  # a refused node gives them
             return
         read = [self._values[name] for name in node.inputs]
+        constants = [value for value in read if not isinstance(value, Ref)]
+        if read and len(constants) == len(read):
+            self._values[node.name] = node.module(*constants)
+            return
         site = Site(module, read, graph.shapes[node.name], graph.dtypes[node.name], node.origin, self._made)
         try:
             self._values[node.name] = self._rules[type(module).__name__](module, site)
@@ -90,11 +100,6 @@ class Writer:
         for layer in site.layers:
             short = _flat(node)
             self._layers.setdefault(layer, short if layer is named else f"{short}_{layer.class_name.lower()}")
-
-    def _output(self, name: str, value: Value) -> Ref:
-        if not isinstance(value, Ref):
-            raise ExportError(f"the output {name!r} is a constant, which a functional model of Keras cannot give")
-        return value
 
     def _name_layers(self) -> None:
         """Name the layers: first those that have the names of layers of the original model."""

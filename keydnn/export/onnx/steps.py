@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx import activation, softmax
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import END, Rules, Site, ints, number
 from keydnn.modules.base import Shape
 
 FUNCTIONS: Rules = {**activation.RULES, **softmax.RULES}
@@ -45,8 +45,9 @@ def scanned(module: Any, site: Site, x: tuple[str, Shape], state: Shape, count: 
         Gives the next states in the site of a body, the output first, for its step of ``x`` and the states.
     """
     given, shape = x
-    masks = [site.cast(site.inputs[1], "bool")] if module.has_mask else []
     zeros = _zeros(site, given, shape, state)
+    given = _steps_first(module, site, given, len(shape))
+    masks = [_steps_first(module, site, site.cast(site.inputs[1], "bool"), 2)] if module.has_mask else []
     first = [*site.inputs[-count:]] if module.has_state else [zeros] * count
     carried = [*first, *([zeros] if masks else [])]  # with a mask, the output of the step before, too
 
@@ -60,7 +61,7 @@ def scanned(module: Any, site: Site, x: tuple[str, Shape], state: Shape, count: 
             fresh = [inner.op("Where", here, new, old) for new, old in zip(fresh, states, strict=True)] + [output]
         return [*fresh, *([inner.op("Identity", fresh[-1 if masks else 0])] if module.return_sequences else [])]
 
-    lines = [("float32", state)] * len(carried)
+    held = [("float32", state)] * len(carried)
     read = [("float32", (shape[0], *shape[2:])), *([("bool", shape[:1])] if masks else [])]
     sequences = int(module.return_sequences)
     last = site.ops(
@@ -69,14 +70,22 @@ def scanned(module: Any, site: Site, x: tuple[str, Shape], state: Shape, count: 
         *carried,
         given,
         *masks,
-        body=site.body([*lines, *read], [*lines, *[("float32", state)] * sequences], body),
+        body=site.body([*held, *read], [*held, *[("float32", state)] * sequences], body),
         num_scan_inputs=len(read),
-        scan_input_axes=[1] * len(read),
-        scan_input_directions=[int(module.go_backwards)] * len(read),
-        scan_output_axes=[1] if sequences else None,
     )
-    output = last[count if masks else 0]
-    return results(module, site, last[-1] if sequences else None, output, last[:count])
+    sequence = site.op("Transpose", last[-1], perm=_swapped(1 + len(state))) if sequences else None
+    return results(module, site, sequence, last[count if masks else 0], last[:count])
+
+
+def _swapped(rank: int) -> list[int]:
+    """Give the permutation that exchanges the batch and the steps."""
+    return [1, 0, *range(2, rank)]
+
+
+def _steps_first(module: Any, site: Site, x: str, rank: int) -> str:
+    """Give the steps in the order in which they are taken, on axis 0: many runtimes have no Scan of another one."""
+    x = site.op("Transpose", x, perm=_swapped(rank))
+    return site.op("Slice", x, ints(-1), ints(-END), ints(0), ints(-1)) if module.go_backwards else x
 
 
 def _zeros(site: Site, x: str, shape: Shape, state: Shape) -> str:
