@@ -64,6 +64,7 @@ _HOMES = {
     "model": ("Model", "Sequential", "from_keras", "load"),
     "threads": ("get_num_threads", "set_num_threads"),
     "transfer": ("load_keras_weights",),
+    "convert": (),
     "modules": (),
 }
 

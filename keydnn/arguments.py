@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,6 +51,30 @@ def limits_of(max_weights: Bytes, timeout: float) -> Limits:
         return Limits(int(max_weights), timeout)
     except ParameterError as error:
         raise UsageError(f"--{error}".replace("_", "-", 1)) from None
+
+
+def statements_of(texts: Sequence[str]) -> dict[str, str]:
+    """Give what Lambdas stand for by their names, from ``name=expression``; UsageError for anything else."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, expression = (part.strip() for part in text.partition("="))
+        if not name or not expression:
+            raise UsageError(f"--lambda must be a layer's name, = and an expression, as in 'scale=x/255', got {text!r}")
+        if name in found:
+            raise UsageError(f"--lambda says twice what {name!r} stands for")
+        found[name] = expression
+    return found
+
+
+def run_hooks(paths: Sequence[Path]) -> None:
+    """Run Python files of the user's own, which register readers of custom layers; UsageError if they fail."""
+    for path in paths:
+        if path.suffix != ".py":
+            raise UsageError(f"--hooks {path}: a Python file (.py) is expected, which is run")
+        try:
+            runpy.run_path(str(path), run_name=path.stem)
+        except Exception as error:
+            raise UsageError(f"--hooks {path}: {type(error).__name__}: {error}") from error
 
 
 def prepare(threads: int | None) -> None:
@@ -114,14 +139,19 @@ def write_json(path: Path | None, data: dict[str, Any]) -> None:
         print(f"written to {path}")
 
 
-def open_model(file: Path, architecture: Path | None = None, limits: Limits | None = None) -> Model:
+def open_model(
+    file: Path,
+    architecture: Path | None = None,
+    limits: Limits | None = None,
+    lambdas: Mapping[str, str] | None = None,
+) -> Model:
     """Read a checkpoint, or a Keras file with every rewrite allowed."""
     from keydnn.model import from_keras, load
 
     if starts_like_json(file):
         return load(file)
     given = {} if limits is None else dataclasses.asdict(limits)
-    return from_keras(file, strict=False, architecture=architecture, **given)
+    return from_keras(file, strict=False, architecture=architecture, lambdas=lambdas, **given)
 
 
 def starts_like_json(file: Path) -> bool:
@@ -170,7 +200,14 @@ def show_results(names: Sequence[str], arrays: Sequence[AnyArray], output: Path 
             print(np.array2string(array, threshold=100, edgeitems=3, precision=6, suppress_small=True))
 
 
-def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Path | None, limits: Limits) -> None:
+def show_plan(
+    file: Path,
+    batch_size: int,
+    threads: int | None,
+    architecture: Path | None,
+    limits: Limits,
+    lambdas: Mapping[str, str],
+) -> None:
     """Print the plan of a checkpoint, or of a Keras file with every rewrite allowed."""
     from keydnn.examples import input_sizes
     from keydnn.plan.stages import Stages
@@ -179,7 +216,7 @@ def show_plan(file: Path, batch_size: int, threads: int | None, architecture: Pa
     if batch_size < 1:
         raise UsageError("--batch-size must be >= 1")
     prepare(threads)
-    model = open_model(file, architecture, limits)
+    model = open_model(file, architecture, limits, lambdas)
     program = Stages(model.graph).program
     if program is None:
         print(f"{model.name}: nothing but lookups, which need no plan")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import keyword
 import os
 import re
 import sys
@@ -178,7 +179,11 @@ def _bind_loose(name: str, verb: Callable[..., None], loose: list[str], texts: d
         elif parameter.default is parameter.empty and not {key, f"{key}_0"} & texts.keys() and loose:
             texts[f"{key}_0" if _takes_several(hints[key]) else key] = loose.pop(0)
     if loose:
-        several = [f"--{_dashes(key)} A --{_dashes(key)} B" for key in parameters if _takes_several(hints[key])]
+        several = [
+            f"--{_dashes(key)} A --{_dashes(key)} B"
+            for key in parameters
+            if _takes_several(hints[key]) and key in ("input", "inputs")
+        ]
         raise UsageError(
             f"{name} has no use for {' '.join(map(repr, loose))}; keydnn {name} --help shows what it takes"
             f"{f' (several files: {several[0]})' if several else ''}"
@@ -197,6 +202,7 @@ def _bind_loose(name: str, verb: Callable[..., None], loose: list[str], texts: d
 def _parameter(name: str, flag: str, parameters: Any, hints: dict[str, Any]) -> tuple[str, bool]:
     """Give the parameter that a flag means, and whether it is negated (``--nostrict``)."""
     key = flag.replace("-", "_")
+    key += "_" if keyword.iskeyword(key) else ""
     if key in parameters and parameters[key].kind is not inspect.Parameter.VAR_POSITIONAL:
         return key, False
     for prefix in ("no_", "no"):
@@ -234,6 +240,8 @@ def _value(key: str, text: str, hint: Any) -> Any:
             return Bytes.read(text)
         except ValueError as error:
             raise UsageError(f"{flag} must be {error}, as in 4GiB, got {text!r}") from None
+    if hint is str:
+        return text
     if hint is float:
         if not REAL.fullmatch(text):
             raise UsageError(f"{flag} must be a number, got {text!r}")
@@ -258,7 +266,8 @@ def _is_literal(hint: Any) -> bool:
 
 
 def _dashes(key: str) -> str:
-    return key.replace("_", "-")
+    """Give a parameter's name as a flag; one that would be a word of Python's has an underscore behind it."""
+    return key.rstrip("_").replace("_", "-")
 
 
 def _nearest(word: str, known: Any, prefix: str = "") -> str:
@@ -290,5 +299,6 @@ def _help(name: str, verb: Callable[..., None]) -> str:
         else:
             choices = "|".join(filter(None, map(str, typing.get_args(hints[key])))) if _is_literal(hints[key]) else ""
             more = " ..." if _takes_several(hints[key]) else ""
-            words.append(f"[--{_dashes(key)}={choices or p.default or key.upper()}{more}]")
+            words.append(f"[--{_dashes(key)}={choices or p.default or _dashes(key).upper()}{more}]")
+        doc = doc.replace(f"\n    {key}: ", f"\n    {_dashes(key)}: ")
     return f"usage: keydnn {name} {' '.join(words)}\n\n{doc}"

@@ -28,6 +28,11 @@ class KeyDNNError(Exception):
     """Base of all errors of this package."""
 
 
+def quoted(text: str) -> str:
+    """Give a text in quotes, as a shell takes it."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
 @dataclass(frozen=True)
 class Obstacle:
     """One thing in a Keras model that stands in the way of its import.
@@ -55,13 +60,21 @@ class Obstacle:
     @property
     def flag(self) -> str | None:
         """The switch as the command line spells it."""
+        if self.switch == STATEMENT:
+            return f"--lambda {quoted(f'{self.layer}=...')}"
         return SWITCHES[self.switch] if self.switch else None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether there is no graph before this is out of the way: a switch of form leaves what is computed."""
+        return self.switch not in SWITCHES
 
 
 SWITCHES = {
     "allow_non_linear_activation=True": "--allow-non-linear-activation",
     'channels_last="transpose"': "--channels-last transpose",
 }
+STATEMENT = 'lambdas={"NAME": "..."}'  # the switch of code in the file: what it stands for, the caller must say
 
 
 class KerasInteropError(KeyDNNError):
@@ -84,10 +97,14 @@ class KerasInteropError(KeyDNNError):
         for obstacle in obstacles:
             by_switch[obstacle.switch] = by_switch.get(obstacle.switch, 0) + 1
         parts = [
-            f"{SWITCHES[switch]} ({switch}) allows {count}" for switch, count in by_switch.items() if switch is not None
+            f"{flag} ({switch}) allows {count}"
+            for switch, count in by_switch.items()
+            if (flag := SWITCHES.get(switch or ""))
         ]
         if len(parts) > 1:
             parts.append("--nostrict (strict=False) allows all of these")
+        if STATEMENT in by_switch:
+            parts.append(f"--lambda 'NAME=...' ({STATEMENT}) says what {by_switch[STATEMENT]} stand for")
         if None in by_switch:
             parts.append(f"nothing allows {by_switch[None]}")
         things = "1 thing stands" if len(obstacles) == 1 else f"{len(obstacles)} things stand"

@@ -310,6 +310,7 @@ def from_keras(
     architecture: Given | None = None,
     max_weights: int = 4 << 30,
     timeout: float = 10.0,
+    lambdas: Mapping[str, str] | None = None,
 ) -> Model:
     """Import a Keras model, without Keras.
 
@@ -334,6 +335,9 @@ def from_keras(
     timeout
         Seconds that the HDF5 library, which runs in a process of its own, may take for one answer (beside what reading
         numbers takes).
+    lambdas
+        What ``Lambda`` layers, whose code is never run, stand for: an expression (``"x / 255"``, see
+        ``docs/lambda.md``) by the layer's name.
 
     Returns
     -------
@@ -349,6 +353,8 @@ def from_keras(
         The file has weights only, and no architecture is given; ``.arrays`` lists what it has.
     MissingWeightsError
         A weight is missing.
+    ParameterError
+        A statement in ``lambdas`` that is no expression, or about a layer that is no Lambda of the file.
     """
     if channels_last not in (None, "transpose"):
         raise ParameterError(f'channels_last must be "transpose" or None, got {channels_last!r}')
@@ -357,6 +363,7 @@ def from_keras(
     options = Options(
         allow_non_linear_activation=allow_non_linear_activation or not strict,
         channels_last=channels_last == "transpose" or not strict,
+        lambdas=dict(lambdas or {}),
     )
     conversion = convert(source, options, architecture, limits=Limits(max_weights, timeout))
     return Model(conversion.require_graph(), name=conversion.name, source=source_record(conversion))

@@ -320,7 +320,9 @@ def test_converting_twice_gives_the_same_bytes_anywhere(folder, tmp_path):
 
 
 def test_inspect_shows_what_could_be_built_and_what_stands_in_the_way(folder, capsys):
-    config = files.sequential(files.dense(), ("Lambda", {"name": "twice", "function": []}), files.dense("e", 2))
+    config = files.sequential(
+        files.dense(), ("Lambda", {"name": "twice", "function": ["4wEA", None, None]}), files.dense("e", 2)
+    )
     weights = {"d": files.dense_weights(), "e": files.dense_weights(3, 2)}
     files.write_h5(folder / "lambda.h5", config, weights)
     assert execute(["inspect", "lambda.h5"]) == 0
@@ -328,7 +330,7 @@ def test_inspect_shows_what_could_be_built_and_what_stands_in_the_way(folder, ca
     rows = {row[0]: row[1:] for row in rows}
     assert rows["x"] == ["InputLayer", "(N,", "4)"]
     assert rows["d"] == ["Dense", "Linear(4,", "3)", "(N,", "3)", "15"]
-    assert rows["twice"][:4] == ["Lambda", "Python", "code", "in"]
+    assert rows["twice"][:4] == ["Lambda", "Python", "code,", "SHA-256"]
     assert rows["e"] == ["Dense", "8"]  # waits for what stands in the way; its weights are counted all the same
 
 

@@ -132,7 +132,7 @@ def test_every_verb_has_its_section_with_all_its_flags(verb):
     assert found, f"docs/cli.md has no section {verb}"
     hints = typing.get_type_hints(cli.VERBS[verb])
     for name, parameter in inspect.signature(cli.VERBS[verb]).parameters.items():
-        flag = f"--{'no' if hints[name] is bool and parameter.default else ''}{name.replace('_', '-')}"
+        flag = f"--{'no' if hints[name] is bool and parameter.default else ''}{name.rstrip('_').replace('_', '-')}"
         wanted = f"{name.upper()}..." if parameter.kind is parameter.VAR_POSITIONAL else flag
         assert re.search(rf"^\| `{re.escape(wanted)}[ `]", found[1], re.MULTILINE), f"{verb}: {wanted} has no row"
     assert f"keydnn {verb}" in text_of(ROOT / "README.md")

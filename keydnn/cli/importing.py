@@ -13,11 +13,13 @@ from keydnn.arguments import (
     limits_of,
     prepare,
     refuse_same,
+    run_hooks,
     save_checked,
     show_plan,
     starts_like_json,
+    statements_of,
 )
-from keydnn.errors import DivergenceError, UsageError
+from keydnn.errors import DivergenceError, UsageError, quoted
 
 
 def convert(
@@ -34,6 +36,8 @@ def convert(
     reference: Path | None = None,
     max_weights: Bytes = MAX_WEIGHTS,
     timeout: float = 10.0,
+    lambda_: tuple[str, ...] = (),
+    hooks: tuple[Path, ...] = (),
 ) -> None:
     """Convert a Keras file into a JSON checkpoint.
 
@@ -51,6 +55,8 @@ def convert(
         reference: what keydnn record stored of the file, to be compared with in the report
         max_weights: bytes that all weights may have together, e.g. 16GiB
         timeout: seconds that the HDF5 library may take for one answer, beside what reading numbers takes
+        lambda_: what a Lambda, whose code is never run, stands for: 'name=x/255'; once for each
+        hooks: a Python file of your own, which is run: it registers readers of custom layers
     """
     from keydnn.convert import Options
     from keydnn.convert import convert as convert_file
@@ -64,14 +70,17 @@ def convert(
         raise UsageError(f"--report {report}: give a name that ends in .html, .md or .json")
     if (profile or reference is not None) and report is None:
         raise UsageError(f"--{'profile' if profile else 'reference'} goes with --report")
+    lambdas = statements_of(lambda_)
     refuse_same(dst=dst, src=src, architecture=architecture)
     check_checkpoint(dst)
     check_target(report=report, src=src, dst=dst, architecture=architecture, reference=reference)
+    run_hooks(hooks)
     conversion = convert_file(
         src,
         Options(
             allow_non_linear_activation=allow_non_linear_activation or not strict,
             channels_last=channels_last == "transpose" or not strict,
+            lambdas=lambdas,
         ),
         architecture,
         keep_weights=report is not None,
@@ -106,6 +115,8 @@ def inspect(
     architecture: Path | None = None,
     max_weights: Bytes = MAX_WEIGHTS,
     timeout: float = 10.0,
+    lambda_: tuple[str, ...] = (),
+    hooks: tuple[Path, ...] = (),
 ) -> None:
     """Show what a Keras file or a checkpoint holds: layers, shapes, parameters, and all that would be rejected.
 
@@ -117,10 +128,14 @@ def inspect(
         architecture: the JSON file that says what a file of weights only belongs to (Keras' model.to_json())
         max_weights: bytes that all weights may have together, e.g. 16GiB
         timeout: seconds that the HDF5 library may take for one answer, beside what reading numbers takes
+        lambda_: what a Lambda, whose code is never run, stands for: 'name=x/255'; once for each
+        hooks: a Python file of your own, which is run: it registers readers of custom layers
     """
+    lambdas = statements_of(lambda_)
+    run_hooks(hooks)
     if plan:
         limits = limits_of(max_weights, timeout)
-        show_plan(file, 1 if batch_size is None else batch_size, threads, architecture, limits)
+        show_plan(file, 1 if batch_size is None else batch_size, threads, architecture, limits, lambdas)
         return
     if batch_size is not None or threads is not None:
         raise UsageError("--batch-size and --threads go with --plan")
@@ -135,16 +150,21 @@ def inspect(
         print(loaded.summary())
         return
     try:
-        conversion = convert_file(file, Options(), architecture, limits=limits_of(max_weights, timeout))
+        conversion = convert_file(file, Options(lambdas=lambdas), architecture, limits=limits_of(max_weights, timeout))
     except MissingArchitectureError as error:
         print(arrays_table(file.name, error.arrays))
         print(f"{file}: needs its architecture: keydnn convert --src {file} --dst model.json --architecture arch.json")
         return
     print(inspection_table(conversion))
     if conversion.graph is None:
-        print(f"{file}: cannot be converted; the table says what stands in the way")
+        if all(obstacle.flag for obstacle in conversion.obstacles):
+            print(f"{file}: cannot be converted until --lambda says what its code stands for")
+        else:
+            print(f"{file}: cannot be converted; the table says what stands in the way")
         return
     flags = sorted({obstacle.flag for obstacle in conversion.obstacles if obstacle.flag})
     needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
-    more = f"{f' --architecture {architecture}' if architecture else ''}{' --nostrict' if flags else ''}"
+    more = f" --architecture {architecture}" if architecture else ""
+    more += "".join(f" --lambda {quoted(text)}" for text in lambda_) + "".join(f" --hooks {path}" for path in hooks)
+    more += " --nostrict" if flags else ""
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{more}")

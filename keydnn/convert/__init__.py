@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from keydnn.convert.build import BUILDERS, assemble
 from keydnn.convert.build.assemble import Assembled
+from keydnn.convert.build.call import Value
+from keydnn.convert.build.hooks import CustomLayer, reads
 from keydnn.convert.layout import move_permutes
 from keydnn.convert.normalize import normalize
 from keydnn.convert.normalize.notes import Notes, Options, Rewrite
@@ -24,6 +26,7 @@ from keydnn.modules.base import Array, Shape
 __all__ = [
     "BUILDERS",
     "Conversion",
+    "CustomLayer",
     "FoundLayer",
     "FoundWeight",
     "Given",
@@ -31,8 +34,10 @@ __all__ = [
     "Options",
     "Rewrite",
     "Source",
+    "Value",
     "convert",
     "new_notes",
+    "reads",
 ]
 
 
@@ -144,7 +149,7 @@ def _conversion(
     layers = tuple(
         FoundLayer(
             layer.name,
-            layer.class_name,
+            class_name,
             sum(math.prod(tensor.shape) for tensor in layer.weights),
             tuple(
                 FoundWeight(w.name, w.shape, w.dtype, assembled.read.get(id(w)) if keep_weights else None)
@@ -152,7 +157,8 @@ def _conversion(
             ),
         )
         for layer in flat.layers
-        if layer.part_of is None
+        for name, class_name in [layer.part_of or (layer.name, layer.class_name)]
+        if name == layer.name  # else it is a part that a pass has split off
     )
     places = {layer.name: place for place, layer in enumerate(flat.layers)}
     obstacles = sorted(notes.obstacles, key=lambda obstacle: places.get(obstacle.layer, -1))

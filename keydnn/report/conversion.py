@@ -43,9 +43,14 @@ def inspection_table(conversion: Conversion) -> str:
     for obstacle in conversion.obstacles:
         obstacles.setdefault(obstacle.layer, []).append(obstacle)
 
+    stated: dict[str, list[str]] = {}
+    for rewrite in conversion.rewrites:
+        if rewrite.stated:
+            stated.setdefault(rewrite.layer, []).append(rewrite.what)
+
     def cell(name: str) -> str:
         way = [f"{o.found}: {o.flag or 'not supported'}" for o in obstacles.get(name, ())]
-        return "\n".join([*modules.get(name, ()), *way])
+        return "\n".join([*stated.get(name, ()), *modules.get(name, ()), *way])
 
     rows = []
     for name, class_name, numbers, _ in conversion.layers:

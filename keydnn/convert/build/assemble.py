@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keydnn.convert.build.call import LayerCall, Value
+from keydnn.convert.build.hooks import build_with, hook_of
 from keydnn.convert.build.inputs import input_dtype, input_shape, readers_of
 from keydnn.convert.build.options import Blocked
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.build.sizes import of_sizes
-from keydnn.convert.build.unsupported import why
+from keydnn.convert.build.unsupported import switch_for, why
 from keydnn.convert.build.weights import WeightReader
 from keydnn.convert.normalize.notes import Notes
 from keydnn.convert.read.record import Call, KerasModel, Layer, TensorRef, refs_in
 from keydnn.errors import KerasFileError, ParameterError, ShapeError
 from keydnn.graph import Graph, Input, Landmark, Node, Origin, Output
-from keydnn.modules.base import Array, Module, Shape
+from keydnn.modules.base import Array, Module, Shape, shape_text
 from keydnn.names import Names
 from keydnn.strict_json import clip
 
@@ -134,7 +135,7 @@ def assemble(model: KerasModel, notes: Notes) -> Assembled:
         call = LayerCall(layer, number, values, model, reader, notes, assembly)
         for place, value in enumerate(_build(call, layer, notes, model.source)):
             values[TensorRef(layer.name, number, place)] = value
-    if any(obstacle.switch is None for obstacle in notes.obstacles):
+    if any(obstacle.blocks for obstacle in notes.obstacles):
         return Assembled(None, assembly.nodes, assembly.shapes, assembly.layout_nodes, {})
     for name, reader in readers.items():
         if unused := reader.unused():
@@ -189,8 +190,11 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
     """Build one call and give its outputs; none if an obstacle prevents it."""
     full = f"{layer.package}>{layer.class_name}" if layer.package else layer.class_name
     builder = BUILDERS.get(full)
+    if builder is None and (hook := hook_of(layer)):
+        return build_with(hook, call, layer, notes, source)
     if builder is None or 0 < builder.gone <= call.version[0]:
-        notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer))
+        if layer.name not in notes.options.lambdas:  # else what is in the way of the statement has been taken down
+            notes.obstacle(layer.name, full, f"Unsupported Keras layer: {full}", why(layer), switch_for(layer))
         return ()
     try:
         mask = call.mask() if 0 < builder.passes_mask <= call.version[0] else None
@@ -198,6 +202,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
         outputs = (made,) if isinstance(made, Value) else tuple(made)
         if mask and outputs and not outputs[0].mask:
             outputs = (replace(outputs[0], mask=mask), *outputs[1:])
+        _compare_declared(layer, outputs, notes)
         return outputs
     except Blocked:
         return ()
@@ -209,6 +214,18 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
         raise KerasFileError(
             f"{source}: layer {layer.name!r} ({layer.class_name}): a configuration that Keras does not write: {error}"
         ) from None
+
+
+def _compare_declared(layer: Layer, outputs: Sequence[Value], notes: Notes) -> None:
+    """Take it down if an output has not the shape that the file says."""
+    if layer.declared is None or not outputs:
+        return
+    found = outputs[0].shape[1:]
+    pairs = zip(found, layer.declared, strict=False)
+    if len(found) != len(layer.declared) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        name, class_name = layer.part_of or (layer.name, layer.class_name)
+        what = f"gives {shape_text(outputs[0].shape)}, where the file says output_shape={list(layer.declared)}"
+        notes.obstacle(name, class_name, f"Unsupported Keras layer: {class_name} that {what}", what)
 
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from keydnn.convert.build.registry import BUILDERS
+from keydnn.convert.normalize.lambdas import code_of, is_lambda
 from keydnn.convert.read.record import Layer
+from keydnn.errors import STATEMENT
 
 TOOLKIT = "a wrapper of the TensorFlow Model Optimization Toolkit; save the model {} it"
 LOST = {"einsum", "linalg.einsum"}
@@ -38,6 +40,8 @@ def why(layer: Layer) -> str:
         return "a TensorFlow function whose tensors tf-keras does not save; put a layer in its place"
     if layer.package in ("ops", "tf"):
         return "an operation on tensors, not a layer"
+    if is_lambda(layer):
+        return f"{code_of(layer)}, which is never run; say what it stands for"
     if "function" in layer.config:
         return "Python code in the file, which is never run; save the model with layers in its place"
     name = layer.class_name
@@ -48,3 +52,8 @@ def why(layer: Layer) -> str:
     if layer.package:
         return f"a class of {layer.package}, not of Keras; save the model with Keras' layers in its place"
     return "a class that KeyDNN does not know"
+
+
+def switch_for(layer: Layer) -> str | None:
+    """Give the switch that puts something in the place of a layer that no builder takes."""
+    return STATEMENT if is_lambda(layer) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from keydnn.errors import Obstacle
@@ -10,19 +10,24 @@ from keydnn.errors import Obstacle
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A lossless change to the model's form, and the layer it concerns."""
+    """A lossless change to the model's form, and the layer it concerns.
+
+    ``stated`` marks what the user has said a layer to be, which nothing in the file can confirm.
+    """
 
     layer: str
     class_name: str
     what: str
+    stated: bool = False
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which rewrites the caller allows (see :func:`keydnn.from_keras`)."""
+    """Which rewrites the caller allows, and what he says that Lambdas stand for (see :func:`keydnn.from_keras`)."""
 
     allow_non_linear_activation: bool = False
     channels_last: bool = False
+    lambdas: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,9 +52,9 @@ class Notes:
     rewrites: list[Rewrite] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
 
-    def rewrite(self, layer: str, class_name: str, what: str) -> None:
+    def rewrite(self, layer: str, class_name: str, what: str, *, stated: bool = False) -> None:
         """Take down a rewrite."""
-        entry = Rewrite(layer, class_name, what)
+        entry = Rewrite(layer, class_name, what, stated)
         if entry not in self.rewrites:
             self.rewrites.append(entry)
 

@@ -83,7 +83,10 @@ class Layer:
         Reads the vocabulary that the file has beside the configuration: every token as text, special ones included;
         None where there is none.
     part_of
-        Name and class of the Keras layer that a pass has split this one off from; None for Keras' own layers.
+        Name and class of the Keras layer that a pass has split this one off from, or put this one in place of; None for
+        Keras' own layers.
+    declared
+        The shape without the batch that the file says its output has, where a pass found one that must be compared.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Layer:
     parts: Mapping[str, Layer] = field(default_factory=dict)
     vocabulary: Callable[[], tuple[str, ...]] | None = None
     part_of: tuple[str, str] | None = None
+    declared: tuple[int | None, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
