@@ -104,7 +104,9 @@ class KerasInteropError(KeyDNNError):
         if len(parts) > 1:
             parts.append("--nostrict (strict=False) allows all of these")
         if STATEMENT in by_switch:
-            parts.append(f"--lambda 'NAME=...' ({STATEMENT}) says what {by_switch[STATEMENT]} stand for")
+            count = by_switch[STATEMENT]
+            stand = "stands" if count == 1 else "stand"
+            parts.append(f"--lambda 'NAME=...' ({STATEMENT}) says what {count} {stand} for")
         if None in by_switch:
             parts.append(f"nothing allows {by_switch[None]}")
         things = "1 thing stands" if len(obstacles) == 1 else f"{len(obstacles)} things stand"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -165,6 +166,8 @@ def inspect(
     flags = sorted({obstacle.flag for obstacle in conversion.obstacles if obstacle.flag})
     needs = f"needs {' '.join(flags)} (or --nostrict)" if flags else "converts without any switch"
     more = f" --architecture {architecture}" if architecture else ""
-    more += "".join(f" --lambda {quoted(text)}" for text in lambda_) + "".join(f" --hooks {path}" for path in hooks)
+    more += "".join(f" --lambda {quoted(text)}" for text in lambda_) + "".join(
+        f" --hooks {shlex.quote(str(path))}" for path in hooks
+    )
     more += " --nostrict" if flags else ""
     print(f"{file}: {needs}: keydnn convert --src {file} --dst model.json{more}")

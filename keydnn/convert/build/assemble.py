@@ -217,7 +217,7 @@ def _build(call: LayerCall, layer: Layer, notes: Notes, source: str) -> Sequence
 
 
 def _compare_declared(layer: Layer, outputs: Sequence[Value], notes: Notes) -> None:
-    """Take it down if an output has not the shape that the file says."""
+    """Give up on a call, and take it down, if its output has not the shape that the file says."""
     if layer.declared is None or not outputs:
         return
     found = outputs[0].shape[1:]
@@ -226,6 +226,7 @@ def _compare_declared(layer: Layer, outputs: Sequence[Value], notes: Notes) -> N
         name, class_name = layer.part_of or (layer.name, layer.class_name)
         what = f"gives {shape_text(outputs[0].shape)}, where the file says output_shape={list(layer.declared)}"
         notes.obstacle(name, class_name, f"Unsupported Keras layer: {class_name} that {what}", what)
+        raise Blocked
 
 
 def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:

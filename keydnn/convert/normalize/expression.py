@@ -200,8 +200,8 @@ class _Reader:
         function = FUNCTIONS.get(name)
         if function is None:
             last = node.func.attr if isinstance(node.func, ast.Attribute) else name
-            hint = f"; write {last}(...)" if last in FUNCTIONS else ""
-            _refuse(node.func.col_offset, f"{clip(last, 40)!r} so called is no function of the language{hint}")
+            wrong = f"{clip(last, 40)!r} is no function of the language"
+            _refuse(node.func.col_offset, f"write {last}(...) alone" if last in FUNCTIONS else wrong)
         given = _arguments(node, name, function)
         operands = tuple(self._operand(given[key], function) for key in function.operands)
         tensors = operands[0] if function.listed else operands
