@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from keydnn.export.torch.expressions import decimal
 from keydnn.export.torch.site import Site
 
 
 def rescale(module: Any, site: Site) -> str:
     (x,) = site.inputs
-    scaled = x if module.scale == 1 else f"{x} * {module.scale}"
+    scaled = x if module.scale == 1 else f"{x} * {decimal(module.scale)}"
     if not module.offset:
         return scaled
-    return f"{scaled} {'-' if module.offset < 0 else '+'} {abs(module.offset)}"
+    return f"{scaled} {'-' if module.offset < 0 else '+'} {decimal(abs(module.offset))}"
 
 
 def affine(module: Any, site: Site) -> str:
