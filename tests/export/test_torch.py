@@ -105,6 +105,7 @@ def test_the_same_graph_gives_the_same_text():
         ("train", "train_"),
         ("class", "class_"),
         ("block/conv-1", "block_conv_1"),
+        ("stem/stem_conv", "stem_conv"),
         ("1x1", "layer_1x1"),
         ("__", "layer"),
         ("größe", "gr_e"),

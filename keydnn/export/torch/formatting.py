@@ -48,6 +48,8 @@ def _broken(prefix: str, expression: str, end: str, indent: int) -> Lines:
     roomy = [pair for pair in pairs if fits(prefix + expression[: pair[0] + 1], indent)]
     if not pairs:
         return [(indent, whole)]
+    if not roomy and prefix and not end and fits(f"{prefix}(", indent) and fits(expression, indent + 4):
+        return [(indent, f"{prefix}("), (indent + 4, expression), (indent, ")")]
     opening, closing = (roomy or pairs)[-1]
     inner = _parts(expression[opening + 1 : closing], indent + 4)
     return [(indent, prefix + expression[: opening + 1]), *inner, (indent, expression[closing:] + end)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from keydnn.convert.layout import move_permutes
 from keydnn.errors import ExportError
 from keydnn.graph import Graph, Input, Node
 from keydnn.modules.base import Permutation, Shape, inverse, shape_text
-from keydnn.modules.shape import Permute, Reshaping
+from keydnn.modules.shape import Permute, Reshape, Reshaping
 from keydnn.names import Names
 
 IMAGES = (3, 4, 5)  # ranks of inputs with channels and spatial axes
@@ -64,21 +67,28 @@ def _readers_of(graph: Graph, name: str) -> str:
 
 
 def without_idle_permutes(graph: Graph) -> Graph:
-    """Give a graph in which nothing is permuted before it is flattened, where only axes of size 1 change places."""
-    idle = {
-        node.name: node.inputs[0]
-        for node in graph.nodes
-        if isinstance(node.module, Permute) and _keeps_order(graph.shapes[node.inputs[0]], node.module.dims)
-    }
-    nodes = [
-        Node(n.name, n.module, tuple(idle.get(i, i) for i in n.inputs), n.origin)
-        if isinstance(n.module, Reshaping)
-        else n
-        for n in graph.nodes
-    ]
+    """Give a graph in which no Permute that moves axes of size 1 only stands beside a module that reshapes.
+
+    Before one it is left out; behind one, it becomes a part of it.
+    """
+    idle = {node.name: node.inputs[0] for node in graph.nodes if _only_renames(node, graph.shapes)}
+    known = {node.name: node for node in graph.nodes}
+    nodes = []
+    for node in graph.nodes:
+        before = known.get(node.inputs[0]) if node.name in idle else None
+        if isinstance(node.module, Reshaping):
+            node = replace(node, inputs=tuple(idle.get(name, name) for name in node.inputs))
+        elif before is not None and isinstance(before.module, Reshaping):
+            sizes = [-1 if size is None else size for size in graph.shapes[node.name][1:]]
+            if sizes.count(-1) < 2:
+                node = replace(node, module=Reshape(tuple(sizes)), inputs=before.inputs)
+        nodes.append(node)
     return Graph(graph.inputs, nodes, graph.outputs, graph.states)
 
 
-def _keeps_order(shape: Shape, dims: Permutation) -> bool:
-    moved = [axis for axis in dims if shape[axis] != 1]
+def _only_renames(node: Node, shapes: Mapping[str, Shape]) -> bool:
+    """Tell whether a node is a Permute that leaves the order of all axes that are larger than 1."""
+    if not isinstance(node.module, Permute):
+        return False
+    moved = [axis for axis in node.module.dims if shapes[node.inputs[0]][axis] != 1]
     return moved == sorted(moved)

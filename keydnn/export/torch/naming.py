@@ -26,8 +26,13 @@ def identifier(text: str) -> str:
 
 
 def attribute_name(node: str, suffix: str = "") -> str:
-    """Give the name of an attribute: the node's, which is the Keras layer's, with a suffix if there are several."""
-    found = identifier(re.sub(r"@\d+$", "", node))
+    """Give the name of an attribute: the node's, which is the Keras layer's, with a suffix if there are several.
+
+    Of ``stem/stem_conv``, a path of layers in layers, the first is left out.
+    """
+    parts = re.sub(r"@\d+$", "", node).split("/")
+    paths = zip(parts, [*parts[1:], ""], strict=True)
+    found = identifier("/".join(part for part, after in paths if not after.startswith(f"{part}_")))
     if suffix:
         return f"{found}_{suffix}"
     taken = keyword.iskeyword(found) or found in MODULE_ATTRIBUTES or found.startswith("register")

@@ -17,7 +17,9 @@ def rescale(module: Any, site: Site) -> str:
 
 
 def affine(module: Any, site: Site) -> str:
-    return f"{site.inputs[0]} * {site.buffer(module.weight, 'weight')} + {site.buffer(module.bias, 'bias')}"
+    """Leave a bias of zeros out."""
+    scaled = f"{site.inputs[0]} * {site.buffer(module.weight, 'weight')}"
+    return f"{scaled} + {site.buffer(module.bias, 'bias')}" if module.bias.any() else scaled
 
 
 RULES = {"Rescale": rescale, "Affine": affine}

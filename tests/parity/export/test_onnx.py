@@ -14,15 +14,13 @@ from keydnn.export.rules import rules_of
 from tests.export.cases import CASES
 from tests.parity.export.files import DATA, FILES, needs_data
 from tests.parity.export.runtime import agree, run, session, within
+from tests.parity.export.special import ELEMENT_BY_ELEMENT, SPREADING, cases_of, full_of_special, kinds, with_two
 from tests.parity.export.zoo import NAMES, made
 from tests.parity.kerases import keras
 
 pytestmark = pytest.mark.parity
 
 RULES = rules_of(target)
-BETWEEN = (-2.5, -0.3, 0.4, 3.0)
-SPECIAL = np.float32([np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, *BETWEEN])
-ELEMENT_BY_ELEMENT = ("activation", "unary", "rescale", "merge", "arithmetic")
 LOWER, HASH = "to lower case", "by a hash"
 REFUSED = {
     **{f"lookup-{name}, several unknown{more}": HASH for name, more in (("texts", ""), ("texts", ", salt"))},
@@ -35,7 +33,6 @@ REFUSED = {
         )
     },
 }  # fmt: skip
-SPREADING = ("conv", "dense", "norm", "softmax", "shape", "standardize", "time")
 
 
 def exports(graph):
@@ -128,24 +125,11 @@ def test_grouped_convolutions_stay_one_operator():
     within(run(graph, [x]), [np.asarray(model(x))])
 
 
-def kinds(values):
-    """Tell NaN, inf, -inf and numbers apart."""
-    return np.select([np.isnan(values), values == np.inf, values == -np.inf], [1, 2, 3], 0)
-
-
-def cases_of(*families):
-    """Give the cases of families, without Sparsemax, which has no answer for a line of such values."""
-    return [name for name in CASES if name.partition("-")[0] in families and "sparsemax" not in name]
-
-
 @pytest.mark.parametrize("name", cases_of(*ELEMENT_BY_ELEMENT))
 def test_special_values_stay_in_place(name):
     """Numbers that nothing else overflows to infinity: the reference, in float64, does not; KeyDNN does."""
     case = CASES[name]
-    inputs = [
-        np.resize(SPECIAL if place == 0 else np.repeat(SPECIAL, len(SPECIAL)), np.shape(x))
-        for place, x in enumerate(case.inputs)
-    ]
+    inputs = full_of_special(case)
     (found,), (wanted,) = run(case.graph, inputs), case.graph.forward(inputs)
     np.testing.assert_array_equal(kinds(found), kinds(wanted))
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
@@ -155,8 +139,6 @@ def test_special_values_stay_in_place(name):
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
 def test_special_values_spread_as_they_should(name, special):
     case = CASES[name]
-    first = case.inputs[0].copy()
-    first.reshape(-1)[[3, -2]] = special
-    inputs = [first, *case.inputs[1:]]
+    inputs = with_two(special, case)
     (found,), (wanted,) = run(case.graph, inputs), case.graph.forward(inputs)
     np.testing.assert_array_equal(kinds(found), kinds(wanted))
