@@ -13,7 +13,7 @@ from keydnn import from_keras
 from keydnn.errors import ExportError, MissingWeightsError
 from keydnn.export.torch import translate
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU
+from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU, Reshape
 from tests.export.case import filled
 from tests.export.cases import CASES
 
@@ -187,9 +187,27 @@ def test_what_moves_nothing_before_flattening_is_left_out():
     assert forward_of(graph) == ["return x.permute(0, 2, 3, 1).flatten(1)"]
 
 
+def test_permutes_are_joined():
+    graph = chain(Permute(LAST), Permute(FIRST), ReLU(), shape=(None, 5, 2, 3))
+    assert forward_of(graph) == ["return F.relu(x)"]
+    graph = chain(Permute((0, 2, 1)), Permute((0, 2, 1)), Permute((0, 2, 1)), shape=(None, 5, 2))
+    assert forward_of(graph) == ["return x.transpose(1, 2)"]
+    graph = chain(Reshape((1, 1, 5)), Permute(FIRST), shape=(None, 5))
+    assert forward_of(graph) == ["return x.reshape(-1, 5, 1, 1)"]
+    graph = chain(Reshape((1, 2, 5)), Permute(FIRST), shape=(None, 10))
+    assert forward_of(graph) == ["return x.reshape(-1, 1, 2, 5).permute(0, 3, 1, 2)"]
+
+
+def test_padding_has_a_line_of_its_own():
+    conv = filled(Conv2d(3, 3, 3, 1, ((0, 2), (0, 2))))
+    nodes = [Node("a", conv, ("x",)), Node("b", ReLU(), ("a",)), Node("sum", Add(), ("x", "b"))]
+    graph = Graph([Input("x", (None, 3, 8, 8))], nodes, [Output("y", "sum")])
+    assert forward_of(graph) == ["y = F.pad(x, (0, 2, 0, 2))", "y = F.relu(self.a(y))", "return x + y"]
+
+
 def test_free_sizes_are_padded_when_they_are_known():
     graph = chain(filled(Conv2d(3, 4, 3, 2, "same")), shape=(None, 3, None, 8))
-    assert forward_of(graph) == ["return self.layer_0(same_pad(x, (3, 3), (2, 2)))"]
+    assert forward_of(graph) == ["x = same_pad(x, (3, 3), (2, 2))", "return self.layer_0(x)"]
     assert "def same_pad(" in translate(graph, "model").code
 
 

@@ -67,23 +67,32 @@ def _readers_of(graph: Graph, name: str) -> str:
 
 
 def without_idle_permutes(graph: Graph) -> Graph:
-    """Give a graph in which no Permute that moves axes of size 1 only stands beside a module that reshapes.
+    """Give a graph without Permutes that another node can do for them.
 
-    Before one it is left out; behind one, it becomes a part of it.
+    One behind another is a part of it.  One that moves axes of size 1 only is left out before a module that reshapes,
+    and is a part of it behind one.
     """
     idle = {node.name: node.inputs[0] for node in graph.nodes if _only_renames(node, graph.shapes)}
-    known = {node.name: node for node in graph.nodes}
-    nodes = []
+    known: dict[str, Node] = {}
     for node in graph.nodes:
-        before = known.get(node.inputs[0]) if node.name in idle else None
+        before = known.get(node.inputs[0]) if node.inputs else None
         if isinstance(node.module, Reshaping):
             node = replace(node, inputs=tuple(idle.get(name, name) for name in node.inputs))
-        elif before is not None and isinstance(before.module, Reshaping):
-            sizes = [-1 if size is None else size for size in graph.shapes[node.name][1:]]
-            if sizes.count(-1) < 2:
-                node = replace(node, module=Reshape(tuple(sizes)), inputs=before.inputs)
-        nodes.append(node)
-    return Graph(graph.inputs, nodes, graph.outputs, graph.states)
+        elif isinstance(node.module, Permute) and before is not None:
+            node = _joined(before, node, graph.shapes) or node
+        known[node.name] = node
+    return Graph(graph.inputs, list(known.values()), graph.outputs, graph.states)
+
+
+def _joined(before: Node, node: Node, shapes: Mapping[str, Shape]) -> Node | None:
+    """Give a Permute and the node before it as one, if they can be that."""
+    if isinstance(before.module, Permute):
+        dims = tuple(before.module.dims[axis] for axis in node.module.parameters()["dims"])
+        return replace(node, module=Permute(dims), inputs=before.inputs)
+    sizes = tuple(-1 if size is None else size for size in shapes[node.name][1:])
+    if isinstance(before.module, Reshaping) and _only_renames(node, shapes) and sizes.count(-1) < 2:
+        return replace(node, module=Reshape(sizes), inputs=before.inputs)
+    return None
 
 
 def _only_renames(node: Node, shapes: Mapping[str, Shape]) -> bool:
