@@ -64,7 +64,7 @@ def _shares(module: Any, site: Site, scores: str, shape: Shape) -> str:
     if module.masking == "add":
         return site.op("Softmax", site.op("Add", scores, site.op("Where", seen, number(0), value)), axis=-1)
     shares = site.op("Softmax", site.op("Where", seen, scores, value), axis=-1)
-    return shares if module.masking == "replace" else site.op("Where", seen, shares, number(0))
+    return shares if module.masking == "replace" else site.op("Mul", shares, site.cast(seen, "float32"))
 
 
 def _summed(site: Site, weights: str, v: str, of_v: Shape, heads: int, few: int) -> str:
