@@ -1,4 +1,4 @@
-"""Sequences in onnxruntime: sizes that are free, transformers and recurrent models of Keras, tokens that are unknown."""
+"""Sequences in onnxruntime: free sizes, transformers and recurrent models of Keras, tokens that are unknown."""
 
 from __future__ import annotations
 
@@ -27,11 +27,18 @@ FREE = ((), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3, 4))  # axes, besides the
 def freed(case, axes):
     """Give a graph with free sizes."""
     names = [f"x{place}" for place in range(len(case.inputs))]
-    shapes = [
-        tuple(None if axis in (0, *axes) else size for axis, size in enumerate(np.shape(x))) for x in case.inputs
-    ]
+    shapes = [tuple(None if axis in (0, *axes) else size for axis, size in enumerate(np.shape(x))) for x in case.inputs]
     given = [Input(name, shape, case.dtype) for name, shape in zip(names, shapes, strict=True)]
     return Graph(given, [Node("layer", case.module, tuple(names))], [Output("layer", "layer")])
+
+
+def refusal(graph):
+    """Say why a graph is refused, if it is."""
+    try:
+        translate(graph, "model")
+    except ExportError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.partition("-")[0] in FAMILIES])
@@ -42,17 +49,16 @@ def test_free_sizes_are_worked_out_or_refused(name):
             graph = freed(case, axes)
         except ShapeError:  # the module does not take them
             continue
-        try:
-            translate(graph, "model")
-        except ExportError as error:
-            assert any(words in str(error) for words in ("free", "hash", "to lower case"))
+        said = refusal(graph)
+        if said:
+            assert any(words in said for words in ("free", "hash", "to lower case"))
         else:
             agree(graph, case.inputs, run(graph, case.inputs))
 
 
 @pytest.mark.parametrize("name", ["rearrange-patches, same", "resize-crop", "resize-middle", "resize-bicubic, larger"])
 def test_what_depends_on_a_free_size_is_refused(name):
-    with pytest.raises(ExportError, match="layer: .*free"):
+    with pytest.raises(ExportError, match=r"layer: .*free"):
         translate(freed(CASES[name], (1, 2, 3)), "model")
 
 
