@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx.places import places_of
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 from keydnn.modules.attention import scale_of
 from keydnn.modules.base import Shape
 
@@ -49,7 +49,7 @@ def _seen(module: Any, site: Site, scores: str, shape: Shape) -> str | None:
             found.append(site.op("LessOrEqual", keys, queries))
         if module.window is not None:
             distance = site.op("Abs", site.op("Sub", keys, queries))
-            found.append(site.op("Less", distance, np.array(module.window)))
+            found.append(site.op("Less", distance, integer(module.window)))
     while len(found) > 1:
         found.append(site.op("And", found.pop(), found.pop()))
     return found[0] if found else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import END, AnyArray, Argument, Rules, Site, ints, number
+from keydnn.export.onnx.site import END, AnyArray, Argument, Rules, Site, integer, ints, number
 from keydnn.export.onnx.steps import applied, results, scanned
 
 OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
@@ -144,7 +144,7 @@ def simple(module: Any, site: Site, x: str, states: Sequence[str]) -> Sequence[s
 def steps(module: Any, site: Site) -> str:
     (x,) = site.inputs
     if module.stop is None:
-        return site.op("Gather", x, np.array(module.start), axis=1)
+        return site.op("Gather", x, integer(module.start), axis=1)
     stop = END if module.stop == "end" else module.stop
     return site.op("Slice", x, ints(module.start), ints(stop), ints(1))
 

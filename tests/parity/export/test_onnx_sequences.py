@@ -13,6 +13,7 @@ from keydnn.modules import IntegerLookup, Resize, StringLookup
 from tests.export.case import INT, TEXT, Case, numbers
 from tests.export.cases import CASES
 from tests.parity.export.runtime import agree, run, session, within
+from tests.parity.export.special import cases_of, kinds, with_two
 from tests.parity.kerases import keras
 
 pytestmark = pytest.mark.parity
@@ -21,6 +22,17 @@ FAMILIES = (
     "attention", "category", "conv_lstm", "einsum", "indexing", "lookup", "masking", "matmul", "rearrange", "recurrent",
     "resize", "text",
 )  # fmt: skip
+EXACT = (
+    "attention",
+    "conv_lstm",
+    "einsum",
+    "indexing",
+    "locally_connected",
+    "masking",
+    "matmul",
+    "rearrange",
+    "resize",
+)
 FREE = ((), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3, 4))  # axes, besides the batch
 
 
@@ -70,6 +82,14 @@ def test_a_free_image_is_resized_from_any_size(mode):
     for height, width in ((1, 1), (97, 333), (224, 37), (301, 5)):
         x = numbers(2, 3, height, width)
         agree(graph, [x], run(graph, [x], loaded))
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", cases_of(*EXACT))
+def test_special_values_spread_as_they_should(name, special):
+    graph, inputs = CASES[name].graph, with_two(special, CASES[name])
+    (found,), (wanted,) = run(graph, inputs), graph.forward(inputs)
+    np.testing.assert_array_equal(kinds(found), kinds(wanted))
 
 
 def operators(name):
@@ -192,3 +212,16 @@ def test_a_keras_model_answers_as_it_does_there(made, count):
     given = [x.astype(np.int64 if input_.dtype == "int64" else np.float32)
              for x, input_ in zip(inputs, graph.inputs, strict=True)]  # fmt: skip
     within(run(graph, given), [np.asarray(y) for y in (wanted if isinstance(wanted, (list, tuple)) else [wanted])])
+
+
+def test_a_stateful_layer_goes_on_where_it_was():
+    keras.utils.set_random_seed(2)
+    layers = [keras.layers.LSTM(4, stateful=True, return_sequences=True), keras.layers.GRU(3, stateful=True)]
+    model = keras.Sequential([keras.Input(batch_shape=(2, 5, 3)), *layers])
+    graph = from_keras(model, strict=False).graph
+    loaded, states = session(graph), graph.zero_states()
+    for seed in range(3):
+        x = numbers(2, 5, 3, seed=seed)
+        found, *states = run(graph, [x, *states], loaded)
+        within([found], [np.asarray(model(x))])
+    assert len(states) == 3
