@@ -12,11 +12,14 @@ import pytest
 from keydnn import from_keras
 from keydnn.errors import ExportError, MissingWeightsError
 from keydnn.export.torch import translate
+from keydnn.export.torch.formatting import wrapped
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU, Reshape
+from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU, Reshape, Sparsemax, Upsample2d
 from tests.export.case import filled
 from tests.export.cases import CASES
 
+GOLDEN = sorted(path for path in (Path(__file__).parents[1] / "golden").iterdir() if path.suffix in (".h5", ".keras"))
+needs_ruff = pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -230,7 +233,23 @@ def test_text_is_refused():
         translate(graph, "model")
 
 
-@pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
+def test_rules_missing_and_options_refused_are_one_error():
+    class Unknown(ReLU):
+        pass
+
+    graph = chain(Upsample2d(2, mode="lanczos3"), Unknown(), shape=(None, 3, None, 4))
+    with pytest.raises(ExportError, match=r"(?s)2 modules.*layer_0: Upsample2d: mode 'lanczos3'.*layer_1: Unknown"):
+        translate(graph, "model")
+
+
+def test_arguments_hide_no_function():
+    nodes = [Node("sum", Add(), ("sparsemax", "print")), Node("out", Sparsemax(), ("sum",))]
+    inputs = [Input("sparsemax", (None, 4)), Input("print", (None, 4))]
+    code = translate(Graph(inputs, nodes, [Output("y", "out")]), "model").code
+    assert "def forward(self, sparsemax_input, print_input):" in code
+
+
+@needs_ruff
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_written_is_clean(name):
     try:
@@ -240,6 +259,46 @@ def test_what_is_written_is_clean(name):
     assert all(len(line) <= 88 for line in code.splitlines())
     ruff("check", code=code)
     ruff("format", "--check", code=code)
+
+
+@needs_ruff
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_real_models_are_written_clean(path):
+    model = from_keras(path, strict=False)
+    try:
+        code = translate(model.graph, model.name, model.source).code
+    except ExportError:
+        return
+    ruff("check", code=code)
+    ruff("format", "--check", code=code)
+
+
+ARGUMENTS = ", ".join(f"argument_{place}" for place in range(8))
+STATEMENTS = {
+    "short": ("x = ", "F.relu(x)"),
+    "a call": ("x = ", f"call({ARGUMENTS[:70]})" + ".flatten()"),
+    "arguments": ("self.layer = ", f"nn.Something({ARGUMENTS})"),
+    "a list": ("x = ", f"torch.cat([{ARGUMENTS}], dim=1)"),
+    "a sum": ("x = ", " + ".join(f"self.some_weight_{place}" for place in range(6))),
+    "a sum of products": ("x = ", " + ".join(f"self.some_weight_{place} * y" for place in range(5))),
+    "a quotient": ("x = ", "(x - self.a_normalization_with_a_name_mean) / self.a_normalization_with_a_name_std"),
+    "a long target": (f"self.{'a_name_' * 10} = ", "nn.Conv2d(96, 192, 2, stride=2)"),
+    "outputs": ("return ", ", ".join(f"some_value_{place}" for place in range(8))),
+    "a method of a long call": (
+        "x = ", "torch.where(x > 0.123456789, x, 0.123456789 * (x - 0.1234567891234567)).clamp(max=1.0)"
+    ),
+    "a sum as an argument": (
+        "x = ", "torch.where(" + " + ".join(f"self.some_weight_{place}" for place in range(6)) + ", x, 0.0)"
+    ),
+}  # fmt: skip
+
+
+@needs_ruff
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_long_statements_are_broken_as_ruff_breaks_them(name):
+    lines = wrapped(*STATEMENTS[name], 8)
+    assert len(lines) > 1 or name == "short"
+    ruff("format", "--check", code="\n".join(["class A:", "    def forward(self, x):", *lines, ""]))
 
 
 def test_states_are_arguments_and_results():

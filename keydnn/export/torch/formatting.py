@@ -27,8 +27,13 @@ def wrapped(prefix: str, expression: str, indent: int) -> list[str]:
     indent
         Spaces in front.
     """
-    if fits(prefix + expression, indent) or not (_operands(expression) or _separated(expression)):
+    operands = _operands(expression)
+    closing = next((closing for opening, closing in _brackets(expression) if not opening), 0)
+    if fits(prefix + expression, indent) or not (operands or _separated(expression)):
         lines = _broken(prefix, expression, "", indent)
+    elif len(operands) == 2 and closing and fits(expression[closing:], indent):
+        inner = _parts(expression[1:closing], indent + 4)
+        lines = [(indent, f"{prefix}("), *inner, (indent, expression[closing:])]
     else:
         lines = [(indent, f"{prefix}("), *_parts(expression, indent + 4), (indent, ")")]
     return [" " * deep + text for deep, text in lines]

@@ -49,14 +49,14 @@ def class_name(model: str, taken: Collection[str] = ()) -> str:
     return "Model" if unusable or hasattr(builtins, found) else found
 
 
-def argument_names(inputs: Iterable[str]) -> list[str]:
-    """Give the names of forward's arguments: ``x`` for one, else the inputs' own as identifiers."""
+def argument_names(inputs: Iterable[str], taken: Collection[str] = ()) -> list[str]:
+    """Give the names of forward's arguments: ``x`` for one, else the inputs' own as identifiers, but those taken."""
     names = list(inputs)
     if len(names) == 1:
         return ["x"]
     found: list[str] = []
     for name in map(identifier, names):
-        unusable = keyword.iskeyword(name) or name in IMPORTED or hasattr(builtins, name) or name == "self"
+        unusable = keyword.iskeyword(name) or name in {*IMPORTED, "self", *taken} or hasattr(builtins, name)
         wanted = base = f"{name}_input" if unusable else name
         number = 1
         while wanted in found:

@@ -57,7 +57,8 @@ def run(graph: Graph, arrays: Any, **options: Any) -> list[np.ndarray]:
     with torch.inference_mode():
         found = module_of(translate(graph, "model", **options))(*(torch.from_numpy(np.array(x)) for x in arrays))
     tensors = found if isinstance(found, tuple) else (found,)
-    assert all(tensor.dtype is torch.float32 for tensor in tensors)
+    dtypes = [f"torch.{graph.dtypes[output.value]}" for output in graph.outputs]
+    assert [str(tensor.dtype) for tensor in tensors] == dtypes
     return [tensor.numpy() for tensor in tensors]
 
 
