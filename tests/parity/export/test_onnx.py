@@ -17,7 +17,7 @@ from tests.parity.export.files import DATA, FILES, needs_data
 from tests.parity.export.runtime import agree, named, run, session, within
 from tests.parity.export.special import ELEMENT_BY_ELEMENT, SPREADING, cases_of, full_of_special, kinds, with_two
 from tests.parity.export.zoo import NAMES, made
-from tests.parity.kerases import keras
+from tests.parity.kerases import keras, tf_keras
 
 pytestmark = pytest.mark.parity
 
@@ -108,6 +108,19 @@ def test_an_architecture_answers_as_keras_does(name):
     three = np.concatenate([x, x[:1]])
     within(run(model.graph, [x[:1]], loaded), [answer[:1]])
     within(run(model.graph, [three], loaded), [np.concatenate([answer, answer[:1]])])
+
+
+def test_states_are_carried_on_as_keras_does():
+    layers = tf_keras.layers
+    first = layers.LSTM(4, stateful=True, return_sequences=True, batch_input_shape=(2, 3, 5))
+    model = tf_keras.Sequential([first, layers.GRU(3, stateful=True)])
+    graph = from_keras(model, strict=False).graph
+    loaded, states, random = session(graph), graph.zero_states(), np.random.default_rng(0)
+    assert len(states) == 3
+    for _ in range(3):
+        x = random.standard_normal((2, 3, 5)).astype(np.float32)
+        found, *states = run(graph, [x, *states], loaded)
+        within([found], [np.asarray(model(x))])
 
 
 @pytest.mark.parametrize("approximate", [False, True])
