@@ -125,10 +125,11 @@ class Matching:
     def _by_name(self) -> bool:
         """Go by names, if every module that is left has the name of a layer that fits it."""
         units = {unit.name: unit for unit in self.unused}
-        names = [target.path.replace(".", "/") if not target.part else "" for target in self._left]
-        chosen = [units.get(target.path) or units.get(name) for target, name in zip(self._left, names, strict=True)]
+        if len(units) < len(self.unused) or any(target.part for target in self._left):
+            return False  # a name says nothing about parts, or stands for two layers
         pairs = []
-        for target, unit in zip(self._left, chosen, strict=True):
+        for target in self._left:
+            unit = units.get(target.path) or units.get(target.path.replace(".", "/"))
             form = _form_of(target, unit, trusting=False) if unit else None
             if unit is None or form is None:
                 return False

@@ -201,6 +201,15 @@ def test_two_parameters_of_one_layer_stay_two(tmp_path):
     np.testing.assert_array_equal(second.weight.detach().numpy(), model.layers[-1].kernel.numpy().T)
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_name_does_not_say_which_of_two_layers_a_part_is(tmp_path, partial):
+    layers = [L.LSTM(4, return_sequences=True, name="rnn"), L.LSTM(4, name="other")]
+    model, module = drawn(keras.Sequential([keras.Input((5, 4)), *layers])), Recurrence(nn.LSTM, 4, 4, num_layers=2)
+    load_keras_weights(module, saved(model, tmp_path, "model.keras"), partial=partial)
+    x = np.random.default_rng(7).standard_normal((2, 5, 4)).astype(np.float32)
+    assert_close(computed(module, x, moved=False), model.predict(x, verbose=0))
+
+
 def test_two_layers_do_not_go_into_one_tensor(tmp_path):
     model = drawn(keras.Sequential([keras.Input((4,)), L.Dense(4), L.Dense(4)]))
     first, second = nn.Linear(4, 4), nn.Linear(4, 4)
