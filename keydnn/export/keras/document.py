@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -219,17 +220,40 @@ class KerasDocument:
     def legacy_weights(self) -> bytes:
         """Give an HDF5 file of weights by layer, which ``model.load_weights(file, by_name=True)`` takes.
 
-        Layers have their names in the original model.
+        Layers have their names in the original model; what is within a wrapper is the wrapper's.
 
         Raises
         ------
         ExportError
             The order of a layer's weights in the original model is not known, as they are not those of one layer here,
-            or as the layer is within another, where it depends on what training was to leave alone; all are named.
+            or as it is one of several in a nested model, whose order depends on what training was to leave alone; all
+            are named.
         """
-        owners: dict[str, list[Layer]] = {}
-        originals: dict[str, str] = {}
+        found: dict[str, dict[str, npt.NDArray[Any]]] = {}
         refused: dict[str, str] = {}
+        originals, owners = self._owners(refused)
+        inside = Counter(path.split("/")[0] for path in owners)
+        for path, layers in owners.items():
+            original, top = originals[path], path.split("/")[0]
+            names = PARTS.get(original, {original: {}})
+            if inside[top] > 1 and not _are_directions([other for other in owners if other.split("/")[0] == top]):
+                refused[path] = f"one of the layers within {top}"
+            elif [layer.class_name for layer in layers] != list(names):
+                written = ", ".join(layer.class_name for layer in layers)
+                refused[path] = f"{original}, whose weights are those of {written} here"
+            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
+                refused[path] = f"{original} of several axes, which may be in another order there"
+            for layer in layers:
+                own = {key: array for key, array in layer.weights.items() if not key.startswith(RANDOM)}
+                for key, array in own.items():
+                    found.setdefault(top, {})[f"{path}/{names.get(layer.class_name, {}).get(key, key)}:0"] = array
+        refuse(refused, "Keras' weights by layer")
+        return legacy_file(LEGACY_VERSION, found)
+
+    def _owners(self, refused: dict[str, str]) -> tuple[dict[str, str], dict[str, list[Layer]]]:
+        """Give the class of each layer of the original model that has weights, and the layers that are it here."""
+        originals: dict[str, str] = {}
+        owners: dict[str, list[Layer]] = {}
         for layer in self.layers:
             if layer.is_plain:
                 continue
@@ -238,21 +262,12 @@ class KerasDocument:
             else:
                 owners.setdefault(layer.origin.layer, []).append(layer)
                 originals[layer.origin.layer] = layer.origin.class_name
-        found = {}
-        for path, layers in owners.items():
-            original, classes = originals[path], [layer.class_name for layer in layers]
-            names = PARTS.get(original, {original: {}})
-            if "/" in path:
-                refused[path] = "within another layer"
-            elif classes != list(names):
-                refused[path] = f"{original}, whose weights are those of {', '.join(classes)} here"
-            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
-                refused[path] = f"{original} of several axes, which may be in another order there"
-            found[path] = {
-                f"{path}/{names.get(layer.class_name, {}).get(name, name)}:0": array
-                for layer in layers
-                for name, array in layer.weights.items()
-                if not name.startswith(RANDOM)
-            }
-        refuse(refused, "Keras' weights by layer")
-        return legacy_file(LEGACY_VERSION, found)
+        return originals, owners
+
+
+def _are_directions(paths: Sequence[str]) -> bool:
+    """Tell whether the layers within a layer are the two directions of ``Bidirectional``."""
+    if len(paths) != 2:
+        return False
+    forward, backward = (path.split("/")[-1].removeprefix("forward_") for path in paths)
+    return backward == f"backward_{forward}"
