@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -20,8 +21,8 @@ from keydnn.modules import MODULE_TYPES, Add, Conv2d, Dropout, Linear, Permute, 
 from tests.checkpoint import samples
 from tests.export.case import filled, numbers
 from tests.export.cases import CASES
-from tests.parity.export.files import GOLDEN
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 GOLDEN_FILES = sorted(path for path in GOLDEN.iterdir() if path.suffix in (".h5", ".keras"))
 
 

@@ -178,12 +178,16 @@ class KerasDocument:
         Layers and operations, with their names, each after those that it reads.
     inputs, outputs
         What callers give and get, in order.
+    containers
+        The layers of the original model that have others within, nested models and wrappers, with their classes; None
+        if that is not known.
     """
 
     name: str
     layers: tuple[Layer, ...]
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
+    containers: Mapping[str, str] | None = None
 
     @property
     def ordered(self) -> tuple[Layer, ...]:
@@ -232,23 +236,34 @@ class KerasDocument:
         found: dict[str, dict[str, npt.NDArray[Any]]] = {}
         refused: dict[str, str] = {}
         originals, owners = self._owners(refused)
-        inside = Counter(path.split("/")[0] for path in owners)
+        tops = {path: self._top(path) for path in owners}
+        inside = Counter(tops.values())
         for path, layers in owners.items():
-            original, top = originals[path], path.split("/")[0]
+            original, top = originals[path], tops[path]
             names = PARTS.get(original, {original: {}})
-            if inside[top] > 1 and not _are_directions([other for other in owners if other.split("/")[0] == top]):
-                refused[path] = f"one of the layers within {top}"
+            if top is None:
+                refused[path] = "perhaps within another layer: what was rewritten on its import is not known"
+            elif inside[top] > 1 and (self.containers or {}).get(top) != "Bidirectional":
+                refused[path] = f"one of several layers within {top}"
             elif [layer.class_name for layer in layers] != list(names):
                 written = ", ".join(layer.class_name for layer in layers)
                 refused[path] = f"{original}, whose weights are those of {written} here"
             elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
                 refused[path] = f"{original} of several axes, which may be in another order there"
-            for layer in layers:
-                own = {key: array for key, array in layer.weights.items() if not key.startswith(RANDOM)}
-                for key, array in own.items():
-                    found.setdefault(top, {})[f"{path}/{names.get(layer.class_name, {}).get(key, key)}:0"] = array
+            else:
+                found.setdefault(top, {}).update(_named(path, layers, names))
         refuse(refused, "Keras' weights by layer")
         return legacy_file(LEGACY_VERSION, found)
+
+    def _top(self, path: str) -> str | None:
+        """Give the layer of the original model that a layer is within, or is; None if that cannot be told."""
+        if "/" not in path:
+            return path
+        if self.containers is None:
+            return None
+        parts = path.split("/")
+        prefixes = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return next((prefix for prefix in prefixes if prefix in self.containers), path)
 
     def _owners(self, refused: dict[str, str]) -> tuple[dict[str, str], dict[str, list[Layer]]]:
         """Give the class of each layer of the original model that has weights, and the layers that are it here."""
@@ -265,9 +280,11 @@ class KerasDocument:
         return originals, owners
 
 
-def _are_directions(paths: Sequence[str]) -> bool:
-    """Tell whether the layers within a layer are the two directions of ``Bidirectional``."""
-    if len(paths) != 2:
-        return False
-    forward, backward = (path.split("/")[-1].removeprefix("forward_") for path in paths)
-    return backward == f"backward_{forward}"
+def _named(
+    path: str, layers: Sequence[Layer], names: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Give the weights of the layers that one of the original model is, under their names there."""
+    for layer in layers:
+        for key, array in layer.weights.items():
+            if not key.startswith(RANDOM):
+                yield f"{path}/{names[layer.class_name].get(key, key)}:0", array

@@ -37,8 +37,8 @@ class Writer:
         self._layers: dict[Layer, str] = {}  # with the name that each would like to have
         self._made: dict[tuple[object, ...], Layer] = {}
 
-    def write(self) -> KerasDocument:
-        """Give the model.
+    def write(self, containers: Mapping[str, str] | None) -> KerasDocument:
+        """Give the model; ``containers`` are those of :class:`KerasDocument`.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Writer:
         outputs = _with_activations(list(self._layers), outputs)
         self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
         self._name_layers()
-        return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs))
+        return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs), containers)
 
     def _input(self, given: Input) -> Ref:
         layer = Layer("keras.layers", INPUT, {"batch_shape": given.shape, "dtype": given.dtype}, {}, frozenset(), None)
