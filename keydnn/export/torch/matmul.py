@@ -11,12 +11,13 @@ from keydnn.export.torch.site import Site
 def contract(module: Any, site: Site) -> str:
     """Write a product of matrices where it is one."""
     x, y = site.inputs
-    *batch, row, middle = module.labels[0]
-    columns = [label for label in module.labels[1] if label not in module.labels[0]]
-    if len(columns) == 1 and [*module.labels[2]] == [*batch, row, *columns]:
-        if [*module.labels[1]] == [*batch, middle, *columns]:
+    left, right, out = module.labels
+    (column, *others) = [label for label in right if label not in left] or [""]
+    batch, row, middle = left[:-2], left[-2:-1], left[-1]
+    if len(left) > 2 and not others and out == batch + row + column:
+        if right == batch + middle + column:
             return f"{x} @ {y}"
-        if [*module.labels[1]] == [*batch, *columns, middle]:
+        if right == batch + column + middle:
             return f"{x} @ {y}.transpose(-2, -1)"
     return call("torch.einsum", quoted(module.equation), x, y)
 

@@ -71,8 +71,8 @@ def visible(
     """Tell which query sees which key: none behind it, none as far as the window."""
     i = torch.arange(queries, device=device).unsqueeze(1)
     j = torch.arange(keys, device=device)
-    seen = j <= i if is_causal else j == j
-    return seen if window is None else seen & ((i - j).abs() < window)
+    behind = j > i if is_causal else torch.zeros_like(i - j, dtype=torch.bool)
+    return ~behind if window is None else ~behind & ((i - j).abs() < window)
 
 
 def masked_softmax(

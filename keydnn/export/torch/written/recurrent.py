@@ -133,6 +133,8 @@ class KerasConvLSTM(KerasLSTM):
         super().__init__(0, channels, bias=False, **options)
         del self.weight_ih
         self.weight_hh = nn.Parameter(torch.zeros(4 * channels, channels, *kernel_size))
+        sides = [((size - 1) // 2, size // 2) for size in reversed(kernel_size)]
+        self.pads = [cells for side in sides for cells in side]
         self.conv = (F.conv1d, F.conv2d, F.conv3d)[len(kernel_size) - 1]
 
     def project(self, x: torch.Tensor) -> torch.Tensor:
@@ -141,7 +143,7 @@ class KerasConvLSTM(KerasLSTM):
 
     def recur(self, h: torch.Tensor) -> torch.Tensor:
         """Convolve, with the size kept."""
-        return self.conv(h, self.weight_hh, padding="same")
+        return self.conv(F.pad(h, self.pads), self.weight_hh)
 
 
 def with_states(output: torch.Tensor, *states: torch.Tensor) -> torch.Tensor:
