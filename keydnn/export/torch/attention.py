@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from keydnn.errors import ExportError
 from keydnn.export.torch.expressions import Value, call, unless
 from keydnn.export.torch.site import Site
@@ -82,11 +84,11 @@ def _added(module: Any, seen: str) -> str:
     return call("torch.where", seen, 0.0, _hiding(module))
 
 
-def _hiding(module: Any) -> float:
-    """Give the score of hidden keys, if it hides them."""
+def _hiding(module: Any) -> str:
+    """Write the score of hidden keys, if it hides them."""
     if module.mask_value > LEAST_HIDING:
         raise ExportError(f"mask_value={module.mask_value}, which hides no key whose score is as low")
-    return float(module.mask_value)
+    return np.format_float_scientific(module.mask_value, trim="-", exp_digits=1).replace("+", "")
 
 
 def _seen(module: Any, site: Site, sizes: tuple[str | int, str | int, str], rank: int, place: int) -> str:
