@@ -16,7 +16,6 @@ LEAST_HIDING = -1e4  # added to scores, or in their place, it leaves a share of 
 def attention(module: Any, site: Site) -> str:
     """Write one call; or its three parts where PyTorch has another answer for a query that sees no key."""
     q, k, v, *masks = site.inputs
-    heads, few = module.num_heads, module.num_key_value_heads
     queries, keys = site.shapes[0][1], site.shapes[1][1]
     if not masks and module.window is None:
         return _together(module, site, is_causal=unless(False, module.is_causal))
@@ -26,30 +25,29 @@ def attention(module: Any, site: Site) -> str:
         return _together(module, site, mask=seen)  # every query sees a key: those before its window's end are there
     if module.masking == "add":
         return _together(module, site, mask=_added(module, seen))
-    scores = call(site.define("attention_scores"), q, k, heads, *_more(few), scale=module.scale)
-    return call(site.define("attention_output"), _softmax(module, site, scores, seen), v, *_more(few))
+    return _summed(site, _softmax(module, site, _scores(module, site), seen), v, module.num_key_value_heads)
 
 
 def _together(module: Any, site: Site, **options: Value) -> str:
     values = site.inputs[:3]
     few = module.num_key_value_heads
-    return call(site.define("attention"), *values, module.num_heads, kv_heads=few, **options, scale=module.scale)
+    given = {"heads": module.num_heads, "kv_heads": few, **options, "scale": module.scale}
+    return call(site.define("attention"), *values, **given)
 
 
 def attention_scores(module: Any, site: Site) -> str:
     """Multiply matrices where there is one head."""
-    q, k = site.inputs
     if module.num_heads is not None:
-        few = _more(module.num_key_value_heads)
-        return call(site.define("attention_scores"), q, k, module.num_heads, *few, scale=module.scale)
+        return _scores(module, site)
+    q, k = site.inputs
     product = f"{q} @ {k}.transpose(1, 2)"
-    if module.scale == 1:
-        return product
-    return (
-        f"{product} * {_size(k, 2, site.shapes[1][2])} ** -0.5"
-        if module.scale is None
-        else f"{product} * {module.scale}"
-    )
+    scale = f"{_size(k, 2, site.shapes[1][2])} ** -0.5" if module.scale is None else module.scale
+    return product if scale == 1 else f"{product} * {scale}"
+
+
+def _scores(module: Any, site: Site) -> str:
+    options = {"heads": module.num_heads, "kv_heads": module.num_key_value_heads, "scale": module.scale}
+    return call(site.define("attention_scores"), *site.inputs[:2], **options)
 
 
 def additive_scores(module: Any, site: Site) -> str:
@@ -108,17 +106,16 @@ def _size(x: str, axis: int, size: int | None) -> str | int:
     return f"{x}.shape[{axis}]" if size is None else size
 
 
-def _more(few: int | None) -> list[int]:
-    """Give the argument that is there if several heads share keys and values."""
-    return [] if few is None else [few]
-
-
 def attention_output(module: Any, site: Site) -> str:
     """Multiply matrices where there is one head."""
     weights, v = site.inputs
     if len(site.shapes[0]) == 3:
         return f"{weights} @ {v}"
-    return call(site.define("attention_output"), weights, v, *_more(module.num_key_value_heads))
+    return _summed(site, weights, v, module.num_key_value_heads)
+
+
+def _summed(site: Site, weights: str, v: str, few: int | None) -> str:
+    return call(site.define("attention_output"), weights, v, kv_heads=few)
 
 
 RULES = {

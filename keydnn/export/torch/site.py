@@ -14,6 +14,8 @@ from keydnn.graph import Graph, Node
 from keydnn.modules.base import Module, Shape
 from keydnn.names import Names
 
+WHOLE = "_whole"  # behind the name of a layer that gives outputs and states in one value
+
 AnyArray = npt.NDArray[np.generic]
 
 
@@ -125,7 +127,7 @@ class Site:
         module: Module = self.node.module
         known = self._parts.attributes
         if (id(module), suffix) not in known:
-            name = self._parts.names.new(attribute_name(self.node.name, suffix))
+            name = self._parts.names.new(attribute_name(self.node.name.removesuffix(WHOLE), suffix))
             held = {f"{name}{key}": np.asarray(value) for key, value in tensors.items() if value is not None}
             known[id(module), suffix] = Attribute(name, statement.replace("{name}", name), held)
         return f"self.{known[id(module), suffix].name}"
