@@ -41,7 +41,9 @@ def attention_scores(module: Any, site: Site) -> str:
         return _scores(module, site)
     q, k = site.inputs
     product = f"{q} @ {k}.transpose(1, 2)"
-    scale = f"{_size(k, 2, site.shapes[1][2])} ** -0.5" if module.scale is None else module.scale
+    size = site.shapes[1][2]
+    usual = f"{k}.shape[2] ** -0.5" if size is None else f"{size}**-0.5"
+    scale = usual if module.scale is None else module.scale
     return product if scale == 1 else f"{product} * {scale}"
 
 

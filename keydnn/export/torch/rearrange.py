@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from keydnn.export.torch.expressions import call, literal, unless
@@ -38,38 +39,24 @@ def _one_or_more(values: tuple[int, ...]) -> str:
     return literal(values[0] if len(values) == 1 else values)
 
 
-def depth_to_space(module: Any, site: Site) -> str:
-    """Split the channels into rows, columns and channels: ``F.pixel_shuffle`` has these first."""
-    size = module.block_size
-    split = call(f"{site.inputs[0]}.unflatten", 3, (size, size, -1))
-    return f"{split}.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)"
-
-
-def space_to_depth(module: Any, site: Site) -> str:
-    """Undo ``depth_to_space``."""
-    size = module.block_size
-    split = f"{call(f'{site.inputs[0]}.unflatten', 2, (-1, size))}.unflatten(1, {(-1, size)})"
-    return f"{split}.permute(0, 1, 3, 2, 4, 5).flatten(3)"
+def blocks(function: str, module: Any, site: Site) -> str:
+    """Apply a function: ``F.pixel_shuffle`` takes the channels in another order."""
+    return call(site.define(function), site.inputs[0], module.block_size)
 
 
 def patches(module: Any, site: Site) -> str:
-    """Unfold axis by axis, and put the channels behind the cells."""
-    x, shape = site.inputs[0], site.shapes[0]
-    axes = len(module.kernel_size)
-    pads = _pads(module, shape[1:-1])
+    """Pad, and apply a function: ``F.unfold`` gives the cells in another order."""
+    x = site.inputs[0]
+    ones = (1,) * len(module.kernel_size)
+    dilation = unless(ones, module.dilation)
+    pads = _pads(module, site.shapes[0][1:-1])
     if pads is None:
-        first = call(f"{x}.movedim", -1, 1)
-        dilation = unless((1,) * axes, module.dilation)
-        x = call(site.define("same_pad"), first, module.kernel_size, module.stride, dilation)
-        x = f"{x}.movedim(1, -1)"
+        first = f"{x}.movedim(-1, 1)"
+        padded = call(site.define("same_pad"), first, module.kernel_size, module.stride, dilation=dilation)
+        x = f"{padded}.movedim(1, -1)"
     elif any(map(any, pads)):
         x = call("F.pad", x, (0, 0, *(cell for pair in reversed(pads) for cell in pair)))
-    windows = zip(module.kernel_size, module.stride, module.dilation, strict=True)
-    for axis, (size, stride, dilation) in enumerate(windows, 1):
-        x = call(f"{x}.unfold", axis, (size - 1) * dilation + 1, stride)
-    if set(module.dilation) != {1}:
-        x += f"[..., {', '.join(f'::{step}' for step in module.dilation)}]"
-    return f"{call(f'{x}.movedim', 1 + axes, -1)}.flatten({1 + axes})"
+    return call(site.define("extract_patches"), x, module.kernel_size, module.stride, dilation=dilation)
 
 
 def _pads(module: Any, sizes: tuple[int | None, ...]) -> Pads | None:
@@ -86,7 +73,7 @@ RULES = {
     "Expand": expand,
     "Tile": tile,
     "Roll": roll,
-    "DepthToSpace": depth_to_space,
-    "SpaceToDepth": space_to_depth,
+    "DepthToSpace": functools.partial(blocks, "depth_to_space"),
+    "SpaceToDepth": functools.partial(blocks, "space_to_depth"),
     "Patches": patches,
 }

@@ -14,8 +14,6 @@ from keydnn.graph import Graph, Node
 from keydnn.modules.base import Module, Shape
 from keydnn.names import Names
 
-WHOLE = "_whole"  # behind the name of a layer that gives outputs and states in one value
-
 AnyArray = npt.NDArray[np.generic]
 
 
@@ -123,11 +121,17 @@ class Site:
         self._parts.definitions.add(name)
         return name
 
+    def _base(self) -> str:
+        """Give the node's name; the layer's alone for its outputs and states in one value."""
+        origin = self.node.origin
+        whole = origin is not None and self.node.name == f"{origin.layer}.whole"
+        return origin.layer if origin is not None and whole else self.node.name
+
     def _new(self, suffix: str, statement: str, tensors: Mapping[str, AnyArray | None]) -> str:
         module: Module = self.node.module
         known = self._parts.attributes
         if (id(module), suffix) not in known:
-            name = self._parts.names.new(attribute_name(self.node.name.removesuffix(WHOLE), suffix))
+            name = self._parts.names.new(attribute_name(self._base(), suffix))
             held = {f"{name}{key}": np.asarray(value) for key, value in tensors.items() if value is not None}
             known[id(module), suffix] = Attribute(name, statement.replace("{name}", name), held)
         return f"self.{known[id(module), suffix].name}"
