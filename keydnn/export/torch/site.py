@@ -88,7 +88,7 @@ class Site:
         self.inputs = tuple(map(placeholder, range(len(node.inputs))))
         self.shapes = tuple(graph.shapes[name] for name in node.inputs)
         self.shape = graph.shapes[node.name]
-        self.calls = tuple(parts.calls.get(id(node.module), ()))
+        self.calls = tuple(parts.calls[id(node.module)])
         self.node, self.graph = node, graph
         self._parts = parts
 
