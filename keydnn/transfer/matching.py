@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -124,10 +125,11 @@ class Matching:
     def _by_name(self) -> bool:
         """Go by names, if every module that is left has the name of a layer that fits it."""
         units = {unit.name: unit for unit in self.unused}
-        names = [target.path.replace(".", "/") if not target.part else "" for target in self._left]
-        chosen = [units.get(target.path) or units.get(name) for target, name in zip(self._left, names, strict=True)]
+        if len(units) < len(self.unused) or any(target.part for target in self._left):
+            return False  # a name says nothing about parts, or stands for two layers
         pairs = []
-        for target, unit in zip(self._left, chosen, strict=True):
+        for target in self._left:
+            unit = units.get(target.path) or units.get(target.path.replace(".", "/"))
             form = _form_of(target, unit, trusting=False) if unit else None
             if unit is None or form is None:
                 return False
@@ -211,20 +213,24 @@ def _settle(fitting: Mapping[Target, dict[Unit, Form]], *, every_unit: bool) -> 
 
     Where every unit must go somewhere, so must one that fits one module alone, and the module then takes no other.
     """
+    takers = Counter(unit for units in fitting.values() for unit in units)
     settled = False
     while not settled:
         settled = True
-        for target, units in fitting.items():
-            rivals = [other for other in fitting if other is not target and units.keys() <= fitting[other].keys()]
-            if len(units) == 1 and rivals and all(len(fitting[rival]) > 1 for rival in rivals):
+        for units in fitting.values():
+            alone = [unit for unit in units if takers[unit] == 1]
+            if len(units) == 1:
+                (unit,) = units
+                rivals = [others for others in fitting.values() if others is not units and unit in others]
+                lost = [(rival, unit) for rival in rivals] if all(len(rival) > 1 for rival in rivals) else []
+            elif every_unit and len(alone) == 1:
+                lost = [(units, unit) for unit in units if unit not in alone]
+            else:
+                continue
+            for loser, unit in lost:
+                del loser[unit]
+                takers[unit] -= 1
                 settled = False
-                for rival in rivals:
-                    del fitting[rival][next(iter(units))]
-            alone = [unit for unit in units if sum(unit in others for others in fitting.values()) == 1]
-            if every_unit and len(alone) == 1 and len(units) > 1:
-                settled = False
-                for unit in [unit for unit in units if unit is not alone[0]]:
-                    del units[unit]
 
 
 def _groups(fitting: Mapping[Target, Mapping[Unit, Form]]) -> Iterator[list[Target]]:

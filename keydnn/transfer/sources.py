@@ -24,6 +24,8 @@ from keydnn.errors import KerasFileError, KerasInteropError, MissingArchitecture
 from keydnn.strict_json import Json
 
 ATTENTION = classes_of(multi_head_attention, group_query_attention)  # of several kernels, each of which a module takes
+# Names of parts of one layer, which stand in their order; those of a model's layers do not: frozen ones come last.
+PART = re.compile(r"(?:^|(?<=/))(?:(?:forward|backward)_|(?:query|key|value|attention_output|gate)(?=$|/))")
 CLASSES = {snake_case(name): name for name in BUILDERS if name.isidentifier()}
 
 
@@ -116,22 +118,25 @@ def open_contents(source: Source, architecture: Given | None) -> Iterator[Conten
         notes = new_notes(Options(True, True))
         flat = normalize(model, notes)
         mirrored = {note.layer for note in notes.rewrites if "mirrored" in note.what}
-        found = [unit for layer in flat.layers for unit in _units_of_layer(layer, flat.version, mirrored)]
+        found = [unit for layer in _once(flat.layers) for unit in _units_of_layer(layer, flat.version, mirrored)]
         yield _contents(model.source, found)
 
 
-def _contents(source: str, units: Sequence[Unit]) -> Contents:
-    """Give what is left without what occurs twice and without integers: seeds, counts, tables of lookups."""
+def _once(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Give layers with weights; what a model has within and without, once."""
     seen: set[int] = set()
-    kept = []
-    for unit in units:
-        floats = any(tensor.dtype in FLOATS for tensor in unit.tensors)
-        if floats and not {id(tensor) for tensor in unit.tensors} & seen:
-            kept.append(unit)
-        seen.update(map(id, unit.tensors))
+    for layer in layers:
+        if layer.weights and id(layer.weights[0]) not in seen:
+            yield layer
+        seen.update(map(id, layer.weights))
+
+
+def _contents(source: str, units: Sequence[Unit]) -> Contents:
+    """Give what is left without what holds integers only: seeds, counts, tables of lookups."""
+    kept = tuple(unit for unit in units if any(tensor.dtype in FLOATS for tensor in unit.tensors))
     if not kept:
         raise KerasFileError(f"{source}: no weights in it")
-    return Contents(source, tuple(kept))
+    return Contents(source, kept)
 
 
 def _units_of_layer(layer: Layer, version: tuple[int, ...], mirrored: set[str]) -> Iterator[Unit]:
@@ -152,8 +157,14 @@ def _units_of_stored(layer: StoredLayer) -> Iterator[Unit]:
     if class_name is None and owner in ATTENTION:
         class_name = owner
     guess = re.sub(r"_\d+$", "", layer.name.rpartition("/")[2])
-    unit = Unit(layer.name, layer.place, layer.weights, class_name, CLASSES.get(guess), series=layer.series)
-    yield from _separate(unit)
+    whole = Unit(layer.name, layer.place, layer.weights, class_name, CLASSES.get(guess), series=layer.series)
+    units = list(_separate(whole))
+    inside = [unit.name.removeprefix(layer.name).lstrip("/") for unit in units]
+    if len({tensor.path for tensor in layer.weights}) < 2 or all(map(PART.match, inside)):
+        yield from units
+        return
+    for unit, path in zip(units, inside, strict=True):
+        yield replace(unit, series=f"{layer.name}/{PART.sub('', path)}")
 
 
 def _separate(unit: Unit) -> Iterator[Unit]:

@@ -12,11 +12,14 @@ import pytest
 from keydnn import from_keras
 from keydnn.errors import ExportError, MissingWeightsError
 from keydnn.export.torch import translate
+from keydnn.export.torch.formatting import wrapped
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU
+from keydnn.modules import Add, Conv2d, Flatten, Linear, Permute, ReLU, Reshape, Sparsemax, Upsample2d
 from tests.export.case import filled
 from tests.export.cases import CASES
 
+GOLDEN = sorted(path for path in (Path(__file__).parents[1] / "golden").iterdir() if path.suffix in (".h5", ".keras"))
+needs_ruff = pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -105,6 +108,7 @@ def test_the_same_graph_gives_the_same_text():
         ("train", "train_"),
         ("class", "class_"),
         ("block/conv-1", "block_conv_1"),
+        ("stem/stem_conv", "stem_conv"),
         ("1x1", "layer_1x1"),
         ("__", "layer"),
         ("größe", "gr_e"),
@@ -186,9 +190,27 @@ def test_what_moves_nothing_before_flattening_is_left_out():
     assert forward_of(graph) == ["return x.permute(0, 2, 3, 1).flatten(1)"]
 
 
+def test_permutes_are_joined():
+    graph = chain(Permute(LAST), Permute(FIRST), ReLU(), shape=(None, 5, 2, 3))
+    assert forward_of(graph) == ["return F.relu(x)"]
+    graph = chain(Permute((0, 2, 1)), Permute((0, 2, 1)), Permute((0, 2, 1)), shape=(None, 5, 2))
+    assert forward_of(graph) == ["return x.transpose(1, 2)"]
+    graph = chain(Reshape((1, 1, 5)), Permute(FIRST), shape=(None, 5))
+    assert forward_of(graph) == ["return x.reshape(-1, 5, 1, 1)"]
+    graph = chain(Reshape((1, 2, 5)), Permute(FIRST), shape=(None, 10))
+    assert forward_of(graph) == ["return x.reshape(-1, 1, 2, 5).permute(0, 3, 1, 2)"]
+
+
+def test_padding_has_a_line_of_its_own():
+    conv = filled(Conv2d(3, 3, 3, 1, ((0, 2), (0, 2))))
+    nodes = [Node("a", conv, ("x",)), Node("b", ReLU(), ("a",)), Node("sum", Add(), ("x", "b"))]
+    graph = Graph([Input("x", (None, 3, 8, 8))], nodes, [Output("y", "sum")])
+    assert forward_of(graph) == ["y = F.pad(x, (0, 2, 0, 2))", "y = F.relu(self.a(y))", "return x + y"]
+
+
 def test_free_sizes_are_padded_when_they_are_known():
     graph = chain(filled(Conv2d(3, 4, 3, 2, "same")), shape=(None, 3, None, 8))
-    assert forward_of(graph) == ["return self.layer_0(same_pad(x, (3, 3), (2, 2)))"]
+    assert forward_of(graph) == ["x = same_pad(x, (3, 3), (2, 2))", "return self.layer_0(x)"]
     assert "def same_pad(" in translate(graph, "model").code
 
 
@@ -211,7 +233,23 @@ def test_text_is_refused():
         translate(graph, "model")
 
 
-@pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
+def test_rules_missing_and_options_refused_are_one_error():
+    class Unknown(ReLU):
+        pass
+
+    graph = chain(Upsample2d(2, mode="lanczos3"), Unknown(), shape=(None, 3, None, 4))
+    with pytest.raises(ExportError, match=r"(?s)2 modules.*layer_0: Upsample2d: mode 'lanczos3'.*layer_1: Unknown"):
+        translate(graph, "model")
+
+
+def test_arguments_hide_no_function():
+    nodes = [Node("sum", Add(), ("sparsemax", "print")), Node("out", Sparsemax(), ("sum",))]
+    inputs = [Input("sparsemax", (None, 4)), Input("print", (None, 4))]
+    code = translate(Graph(inputs, nodes, [Output("y", "out")]), "model").code
+    assert "def forward(self, sparsemax_input, print_input):" in code
+
+
+@needs_ruff
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_written_is_clean(name):
     try:
@@ -221,6 +259,46 @@ def test_what_is_written_is_clean(name):
     assert all(len(line) <= 88 for line in code.splitlines())
     ruff("check", code=code)
     ruff("format", "--check", code=code)
+
+
+@needs_ruff
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_real_models_are_written_clean(path):
+    model = from_keras(path, strict=False)
+    try:
+        code = translate(model.graph, model.name, model.source).code
+    except ExportError:
+        return
+    ruff("check", code=code)
+    ruff("format", "--check", code=code)
+
+
+ARGUMENTS = ", ".join(f"argument_{place}" for place in range(8))
+STATEMENTS = {
+    "short": ("x = ", "F.relu(x)"),
+    "a call": ("x = ", f"call({ARGUMENTS[:70]})" + ".flatten()"),
+    "arguments": ("self.layer = ", f"nn.Something({ARGUMENTS})"),
+    "a list": ("x = ", f"torch.cat([{ARGUMENTS}], dim=1)"),
+    "a sum": ("x = ", " + ".join(f"self.some_weight_{place}" for place in range(6))),
+    "a sum of products": ("x = ", " + ".join(f"self.some_weight_{place} * y" for place in range(5))),
+    "a quotient": ("x = ", "(x - self.a_normalization_with_a_name_mean) / self.a_normalization_with_a_name_std"),
+    "a long target": (f"self.{'a_name_' * 10} = ", "nn.Conv2d(96, 192, 2, stride=2)"),
+    "outputs": ("return ", ", ".join(f"some_value_{place}" for place in range(8))),
+    "a method of a long call": (
+        "x = ", "torch.where(x > 0.123456789, x, 0.123456789 * (x - 0.1234567891234567)).clamp(max=1.0)"
+    ),
+    "a sum as an argument": (
+        "x = ", "torch.where(" + " + ".join(f"self.some_weight_{place}" for place in range(6)) + ", x, 0.0)"
+    ),
+}  # fmt: skip
+
+
+@needs_ruff
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_long_statements_are_broken_as_ruff_breaks_them(name):
+    lines = wrapped(*STATEMENTS[name], 8)
+    assert len(lines) > 1 or name == "short"
+    ruff("format", "--check", code="\n".join(["class A:", "    def forward(self, x):", *lines, ""]))
 
 
 def test_states_are_arguments_and_results():

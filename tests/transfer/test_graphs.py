@@ -10,7 +10,14 @@ import pytest
 
 import keydnn
 from keydnn import Model, Sequential, from_keras, load_keras_weights
-from keydnn.errors import KerasFileError, KerasInteropError, MissingWeightsError, ParameterError
+from keydnn.errors import (
+    KerasFileError,
+    KerasInteropError,
+    MissingArchitectureError,
+    MissingWeightsError,
+    ParameterError,
+    WeightsMismatchError,
+)
 from keydnn.modules import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Permute, ReLU, Softmax
 from tests.convert.test_golden import MODELS
 from tests.transfer.files import assert_same_weights, emptied, numbers, without_rules, write_legacy
@@ -96,6 +103,35 @@ def test_real_files_give_a_graph_the_weights_that_conversion_gives_it(path, rena
     others = dict.fromkeys(without_rules(graph))
     loaded = load_keras_weights(graph, path, others, partial=bool(others), architecture=architecture)
     assert_same_weights(loaded.model, wanted)
+
+
+# What weights alone do not say: the order of a model's layers within a model, frozen ones of which come last; and of
+# three vectors, which is missing.
+UNTOLD = {
+    "by name": {"keras2_nested_h5", "keras2_nested_keras", "keras3_norms_keras"},
+    "by order": {
+        "keras2_nested_h5", "keras2_nested_keras", "keras3_nested_h5", "keras3_nested_keras", "keras3_norms_keras",
+    },
+}  # fmt: skip
+
+
+@MODELS
+@pytest.mark.parametrize("how", UNTOLD)
+def test_weights_alone_give_the_same_or_are_refused(path, how, monkeypatch):
+    def without_architecture(source, given):
+        raise MissingArchitectureError(source.name, [])
+
+    wanted = from_keras(path, strict=False).graph
+    graph = emptied(wanted, renamed=how == "by order")
+    if not any(module.tensor_shapes() for _, module in graph.modules()):
+        return
+    monkeypatch.setattr("keydnn.transfer.sources.open_keras", without_architecture)
+    others = dict.fromkeys(without_rules(graph))
+    if path.stem in UNTOLD[how]:
+        with pytest.raises(WeightsMismatchError, match=r"is not in the file|does not say whether"):
+            load_keras_weights(graph, path, others, partial=bool(others))
+        return
+    assert_same_weights(load_keras_weights(graph, path, others, partial=bool(others)).model, wanted)
 
 
 def test_a_model_gets_a_new_graph_and_loses_its_check(tmp_path):

@@ -170,27 +170,19 @@ def test_a_module_that_the_mapping_gives_nothing_keeps_its_weights(three):
 
 
 def nested(tmp_path):
-    return write_legacy(
-        tmp_path / "w.h5",
-        {
-            "outer": layer(0, **WEIGHTS),
-            "encoder": {
-                f"{name}/{array}": value
-                for n, name in ((1, "a"), (2, "b"))
-                for array, value in layer(n, **WEIGHTS).items()
-            },
-        },
-    )
+    groups = ("layers/dense", "layers/functional/layers/dense", "layers/functional/layers/dense_1")
+    arrays = {group: list(layer(place, **WEIGHTS).values()) for place, group in enumerate(groups)}
+    return write_v3(tmp_path / "w.weights.h5", arrays)
 
 
 def test_the_mapping_gives_a_module_of_modules_a_model_of_layers(tmp_path):
-    loaded = load_keras_weights(linears("last", "body.0", "body.1"), nested(tmp_path), {"body": "encoder"})
+    loaded = load_keras_weights(linears("last", "body.0", "body.1"), nested(tmp_path), {"body": "functional"})
     found = weights_of(loaded)
     for name, seed in (("last", 0), ("body.0", 10), ("body.1", 20)):
         np.testing.assert_array_equal(found[name], numbers((4, 4), seed).T)
     assert [row.how for row in loaded.rows[2::2]] == [f"by the mapping, by order, {place} of 2" for place in (1, 2)]
     with pytest.raises(WeightsMismatchError, match="body: 3 needed, but the mapping names 2: "):
-        load_keras_weights(linears("body.0", "body.1", "body.2"), nested(tmp_path), {"body": "encoder"})
+        load_keras_weights(linears("body.0", "body.1", "body.2"), nested(tmp_path), {"body": "functional"})
 
 
 def test_the_mapping_takes_a_list_for_a_module_of_several_layers(three):
@@ -287,6 +279,16 @@ def test_layers_of_different_classes_have_no_order_in_keras_3s_files(tmp_path):
     assert len(e.value.mismatches) == 2
     found = weights_of(load_keras_weights(linears("a", "b"), path, {"a": "functional/dense"}))
     np.testing.assert_array_equal(found["a"], numbers((4, 4), 10).T)
+
+
+def test_models_within_models_have_no_order_in_keras_2s_weights(tmp_path):
+    """Keras writes what is trained first: the frozen layers of a model that is itself a layer come last."""
+    inside = {f"{name}/{array}": value for name in "ba" for array, value in layer(ord(name), **WEIGHTS).items()}
+    path = write_legacy(tmp_path / "w.h5", {"encoder": inside})
+    with pytest.raises(WeightsMismatchError, match="the order of the layers of these shapes is not in the file"):
+        load_keras_weights(linears("x1", "x2"), path)
+    found = weights_of(load_keras_weights(linears("x1", "x2"), path, {"x1": "encoder/a"}))
+    np.testing.assert_array_equal(found["x1"], numbers((4, 4), ord("a") * 10).T)
 
 
 def test_gamma_and_beta_are_not_guessed(tmp_path):

@@ -59,7 +59,7 @@ def translate(graph: Graph, name: str, source: Mapping[str, Any] | None = None) 
     name
         The model's name.
     source
-        What a checkpoint says about where the model came from (``Model.source``); nothing of it is written.
+        What a checkpoint says about where the model came from (``Model.source``): which layers were within others.
 
     Returns
     -------
@@ -72,4 +72,12 @@ def translate(graph: Graph, name: str, source: Mapping[str, Any] | None = None) 
     MissingWeightsError
         A module has no weights.
     """
-    return Writer(graph, name, rules_of(sys.modules[__name__])).write()
+    return Writer(graph, name, rules_of(sys.modules[__name__])).write(_containers(source))
+
+
+def _containers(source: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Give the layers that were written out as those within, with their classes; None if nothing is known."""
+    if source is None or "rewrites" not in source:
+        return None
+    rewrites = source["rewrites"]
+    return {rewrite["layer"]: rewrite["class"] for rewrite in rewrites if "written out" in rewrite["what"]}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,12 +178,16 @@ class KerasDocument:
         Layers and operations, with their names, each after those that it reads.
     inputs, outputs
         What callers give and get, in order.
+    containers
+        The layers of the original model that have others within, nested models and wrappers, with their classes; None
+        if that is not known.
     """
 
     name: str
     layers: tuple[Layer, ...]
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
+    containers: Mapping[str, str] | None = None
 
     @property
     def ordered(self) -> tuple[Layer, ...]:
@@ -219,17 +224,51 @@ class KerasDocument:
     def legacy_weights(self) -> bytes:
         """Give an HDF5 file of weights by layer, which ``model.load_weights(file, by_name=True)`` takes.
 
-        Layers have their names in the original model.
+        Layers have their names in the original model; what is within a wrapper is the wrapper's.
 
         Raises
         ------
         ExportError
             The order of a layer's weights in the original model is not known, as they are not those of one layer here,
-            or as the layer is within another, where it depends on what training was to leave alone; all are named.
+            or as it is one of several in a nested model, whose order depends on what training was to leave alone; all
+            are named.
         """
-        owners: dict[str, list[Layer]] = {}
-        originals: dict[str, str] = {}
+        found: dict[str, dict[str, npt.NDArray[Any]]] = {}
         refused: dict[str, str] = {}
+        originals, owners = self._owners(refused)
+        tops = {path: self._top(path) for path in owners}
+        inside = Counter(tops.values())
+        for path, layers in owners.items():
+            original, top = originals[path], tops[path]
+            names = PARTS.get(original, {original: {}})
+            if top is None:
+                refused[path] = "perhaps within another layer: what was rewritten on its import is not known"
+            elif inside[top] > 1 and (self.containers or {}).get(top) != "Bidirectional":
+                refused[path] = f"one of several layers within {top}"
+            elif [layer.class_name for layer in layers] != list(names):
+                written = ", ".join(layer.class_name for layer in layers)
+                refused[path] = f"{original}, whose weights are those of {written} here"
+            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
+                refused[path] = f"{original} of several axes, which may be in another order there"
+            else:
+                found.setdefault(top, {}).update(_named(path, layers, names))
+        refuse(refused, "Keras' weights by layer")
+        return legacy_file(LEGACY_VERSION, found)
+
+    def _top(self, path: str) -> str | None:
+        """Give the layer of the original model that a layer is within, or is; None if that cannot be told."""
+        if "/" not in path:
+            return path
+        if self.containers is None:
+            return None
+        parts = path.split("/")
+        prefixes = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return next((prefix for prefix in prefixes if prefix in self.containers), path)
+
+    def _owners(self, refused: dict[str, str]) -> tuple[dict[str, str], dict[str, list[Layer]]]:
+        """Give the class of each layer of the original model that has weights, and the layers that are it here."""
+        originals: dict[str, str] = {}
+        owners: dict[str, list[Layer]] = {}
         for layer in self.layers:
             if layer.is_plain:
                 continue
@@ -238,21 +277,14 @@ class KerasDocument:
             else:
                 owners.setdefault(layer.origin.layer, []).append(layer)
                 originals[layer.origin.layer] = layer.origin.class_name
-        found = {}
-        for path, layers in owners.items():
-            original, classes = originals[path], [layer.class_name for layer in layers]
-            names = PARTS.get(original, {original: {}})
-            if "/" in path:
-                refused[path] = "within another layer"
-            elif classes != list(names):
-                refused[path] = f"{original}, whose weights are those of {', '.join(classes)} here"
-            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
-                refused[path] = f"{original} of several axes, which may be in another order there"
-            found[path] = {
-                f"{path}/{names.get(layer.class_name, {}).get(name, name)}:0": array
-                for layer in layers
-                for name, array in layer.weights.items()
-                if not name.startswith(RANDOM)
-            }
-        refuse(refused, "Keras' weights by layer")
-        return legacy_file(LEGACY_VERSION, found)
+        return originals, owners
+
+
+def _named(
+    path: str, layers: Sequence[Layer], names: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Give the weights of the layers that one of the original model is, under their names there."""
+    for layer in layers:
+        for key, array in layer.weights.items():
+            if not key.startswith(RANDOM):
+                yield f"{path}/{names[layer.class_name].get(key, key)}:0", array

@@ -90,7 +90,7 @@ def with_channels_last(graph: Graph, rules: Mapping[str, Rule]) -> Graph:
 
     for node in graph.nodes:
         read = [values[name] for name in node.inputs]
-        rule = rules[type(node.module).__name__]
+        rule = rules.get(type(node.module).__name__)
         if not isinstance(rule, LastRule):
             nodes.append(Node(node.name, node.module, tuple(read), node.origin))
             continue

@@ -27,10 +27,31 @@ def glu(module: Any, site: Site) -> Value:
     return site.operation("nn.Glu", site.inputs, {"axis": module.dim})
 
 
+def sparsemax(module: Any, site: Site) -> Value:
+    """Operations, as another version of Keras has another ``sparsemax``: sort, find the support and its tau."""
+    (x,) = site.inputs
+    axis, counted = module.dim, {"axis": [module.dim], "keepdims": True}
+    one = tuple(1 if place == axis % len(x.shape) else size for place, size in enumerate(x.shape))
+    ordered = site.operation("numpy.Flip", [site.operation("numpy.Sort", [x], {"axis": axis})], {"axis": axis})
+    places = site.operation("numpy.Cumsum", [site.operation("numpy.OnesLike", [x])], {"axis": axis})
+    sums = site.operation("numpy.Cumsum", [ordered], {"axis": axis})
+    reached = site.operation("numpy.Subtract", [sums, site.number(1)])
+    supported = site.operation(
+        "numpy.Greater", [site.operation("numpy.Multiply", [ordered, places]), reached], dtype="bool"
+    )
+    terms = sums if module.threshold == "cumulative" else ordered
+    terms = site.operation("numpy.Where", [supported, terms, site.number(0)])
+    total = site.operation("numpy.Sum", [terms], counted, shape=one)
+    cells = site.operation("numpy.Sum", [site.cast(supported, "float32")], counted, shape=one)
+    less = site.operation("numpy.Subtract", [total, site.number(1)], shape=one)
+    tau = site.operation("numpy.Divide", [less, cells], shape=one)
+    return site.operation("numpy.Maximum", [site.operation("numpy.Subtract", [x, tau]), site.number(0)])
+
+
 def is_last(module: Any, site: Site) -> bool:
     """Tell whether the axis is the last one."""
     rank = len(site.shape)
     return bool(module.dim % rank == rank - 1)
 
 
-RULES: Rules = {"Softmax": softmax, "LogSoftmax": log_softmax, "GLU": glu}
+RULES: Rules = {"Softmax": softmax, "LogSoftmax": log_softmax, "Sparsemax": sparsemax, "GLU": glu}

@@ -10,7 +10,7 @@ from keydnn.errors import ExportError
 from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref, mapped
 from keydnn.export.keras.layout import ChannelsLast, with_channels_last
 from keydnn.export.keras.site import Refused, Rule, Site, Value
-from keydnn.export.rules import refuse, require_rules
+from keydnn.export.rules import refuse
 from keydnn.graph import Graph, Input, Node
 from keydnn.modules.base import Module
 from keydnn.names import Names
@@ -37,8 +37,8 @@ class Writer:
         self._layers: dict[Layer, str] = {}  # with the name that each would like to have
         self._made: dict[tuple[object, ...], Layer] = {}
 
-    def write(self) -> KerasDocument:
-        """Give the model.
+    def write(self, containers: Mapping[str, str] | None) -> KerasDocument:
+        """Give the model; ``containers`` are those of :class:`KerasDocument`.
 
         Raises
         ------
@@ -50,7 +50,6 @@ class Writer:
         if self._graph.states:
             states = ", ".join(self._graph.states)
             raise ExportError(f"a functional model of Keras does not hand states ({states}) to its next call")
-        require_rules(self._graph, self._rules, TARGET)
         graph = with_channels_last(self._graph, self._rules)
         inputs = [self._input(given) for given in graph.inputs]
         reasons: dict[str, str] = {}
@@ -58,16 +57,16 @@ class Writer:
             self._visit(node, graph, reasons)
         outputs = []
         for output in graph.outputs:
-            value = self._values.get(output.value)
+            value = self._values[output.value]
             if isinstance(value, Ref):
                 outputs.append(value)
             else:
-                reasons.setdefault(output.value, "a constant, which cannot be an output of a functional model")
+                reasons[output.value] = "a constant, which cannot be an output of a functional model"
         refuse(reasons, TARGET)
         outputs = _with_activations(list(self._layers), outputs)
         self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
         self._name_layers()
-        return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs))
+        return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs), containers)
 
     def _input(self, given: Input) -> Ref:
         layer = Layer("keras.layers", INPUT, {"batch_shape": given.shape, "dtype": given.dtype}, {}, frozenset(), None)
@@ -78,20 +77,23 @@ class Writer:
     def _visit(self, node: Node, graph: Graph, reasons: dict[str, str]) -> None:
         module: Module = node.module.inner if isinstance(node.module, ChannelsLast) else node.module
         module.require_tensors()
-        if any(name not in self._values for name in node.inputs):  # a refused node gives them
-            return
         read = [self._values[name] for name in node.inputs]
         constants = [value for value in read if not isinstance(value, Ref)]
         if read and len(constants) == len(read):
             self._values[node.name] = node.module(*constants)
             return
-        site = Site(module, read, graph.shapes[node.name], graph.dtypes[node.name], node.origin, self._made)
+        shape, dtype, kind = graph.shapes[node.name], graph.dtypes[node.name], type(module).__name__
+        site = Site(module, read, shape, dtype, node.origin, self._made)
         try:
-            self._values[node.name] = self._rules[type(module).__name__](module, site)
+            if kind not in self._rules:
+                site.refuse(kind)
+            self._values[node.name] = self._rules[kind](module, site)
         except Refused as error:
             reasons[node.name] = str(error)
-            return
-        self._propose(node, site)
+            nothing = Layer("", kind, {}, {}, frozenset(), None)
+            self._values[node.name] = nothing.call([], {}, shape, dtype)  # for what reads it, which may be refused, too
+        else:
+            self._propose(node, site)
 
     def _propose(self, node: Node, site: Site) -> None:
         """Note what the layers of a node would like to be called: one of them as the node, others after their class."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx.places import places_of
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 from keydnn.modules.attention import scale_of
 from keydnn.modules.base import Shape
 
@@ -49,7 +49,7 @@ def _seen(module: Any, site: Site, scores: str, shape: Shape) -> str | None:
             found.append(site.op("LessOrEqual", keys, queries))
         if module.window is not None:
             distance = site.op("Abs", site.op("Sub", keys, queries))
-            found.append(site.op("Less", distance, np.array(module.window)))
+            found.append(site.op("Less", distance, integer(module.window)))
     while len(found) > 1:
         found.append(site.op("And", found.pop(), found.pop()))
     return found[0] if found else None
@@ -64,7 +64,7 @@ def _shares(module: Any, site: Site, scores: str, shape: Shape) -> str:
     if module.masking == "add":
         return site.op("Softmax", site.op("Add", scores, site.op("Where", seen, number(0), value)), axis=-1)
     shares = site.op("Softmax", site.op("Where", seen, scores, value), axis=-1)
-    return shares if module.masking == "replace" else site.op("Where", seen, shares, number(0))
+    return shares if module.masking == "replace" else site.op("Mul", shares, site.cast(seen, "float32"))
 
 
 def _summed(site: Site, weights: str, v: str, of_v: Shape, heads: int, few: int) -> str:

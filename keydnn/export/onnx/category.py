@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import Argument, Rules, Site, ints, number
+from keydnn.export.onnx.site import Argument, Rules, Site, integer, ints, number
 
 
 def _known(module: Any, site: Site) -> str:
     """Give ids as integers, ``num_classes`` in the place of those that have no class."""
     ids = site.cast(site.inputs[0], "int64")
-    negative = site.op("Less", ids, np.array(0))
-    return site.op("Where", negative, np.array(module.num_classes), site.op("Min", ids, np.array(module.num_classes)))
+    negative = site.op("Less", ids, integer(0))
+    return site.op("Where", negative, integer(module.num_classes), site.op("Min", ids, integer(module.num_classes)))
 
 
 def one_hot(module: Any, site: Site) -> str:
     """Give OneHot, for which negative ids count from the end, and others beyond the end are of no class."""
-    return site.op("OneHot", _known(module, site), np.array(module.num_classes), np.array([0, 1], np.float32))
+    return site.op("OneHot", _known(module, site), integer(module.num_classes), np.array([0, 1], np.float32))
 
 
 def _scattered(module: Any, site: Site, values: Argument, reduction: str | None) -> str:

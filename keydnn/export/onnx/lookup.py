@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import Rules, Site
+from keydnn.export.onnx.site import Rules, Site, integer
 from keydnn.modules.typed import utf8
 
 
@@ -41,8 +41,8 @@ def lookup(module: Any, site: Site) -> str:
     if text or module.oov_hash != "mod":
         site.refuse("what is not in its vocabulary gets an id by a hash, which ONNX has not")
     known = table(site, x, keys, ids, -1)
-    rest = site.op("Add", site.op("Mod", x, np.array(outside)), np.array(module.first_index))
-    unknown = site.op("Less", known, np.array(0))
+    rest = site.op("Add", site.op("Mod", x, integer(outside)), integer(module.first_index))
+    unknown = site.op("Less", known, integer(0))
     return site.cast(site.op("Where", unknown, rest, known), "float32")
 
 

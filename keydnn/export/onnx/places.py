@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keydnn.export.onnx.site import Argument, Site, ints
+from keydnn.export.onnx.site import Argument, Site, integer, ints
 
 
 def size_of(site: Site, x: str, axis: int) -> str:
@@ -18,7 +18,7 @@ def places_of(site: Site, x: str, axis: int, size: int | None) -> Argument:
     """Give the places 0, 1, ... of an axis, whose size is None where it is free."""
     if size is not None:
         return np.arange(size)
-    return site.op("Range", np.array(0), size_of(site, x, axis), np.array(1))
+    return site.op("Range", integer(0), size_of(site, x, axis), integer(1))
 
 
 def windows(
@@ -48,7 +48,7 @@ def windows(
         if size is not None:
             x = site.op("Gather", x, np.arange(0, size - reach, step)[:, np.newaxis] + offsets, axis=axis)
             continue
-        end = site.op("Sub", size_of(site, x, axis), np.array(reach))
-        starts = site.op("Range", np.array(0), end, np.array(step))
+        end = site.op("Sub", size_of(site, x, axis), integer(reach))
+        starts = site.op("Range", integer(0), end, integer(step))
         x = site.op("Gather", x, site.op("Add", site.op("Unsqueeze", starts, ints(1)), offsets), axis=axis)
     return x

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx.places import places_of, size_of, windows
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 from keydnn.modules.geometry import resolve_pads
 
 
@@ -35,7 +35,7 @@ def roll(module: Any, site: Site) -> str:
         if size is not None:
             x = site.op("Gather", x, np.roll(np.arange(size), shift), axis=axis)
             continue
-        moved = site.op("Sub", places_of(site, x, axis, size), np.array(shift))
+        moved = site.op("Sub", places_of(site, x, axis, size), integer(shift))
         x = site.op("Gather", x, site.op("Mod", moved, size_of(site, x, axis)), axis=axis)
     return x
 

@@ -1,4 +1,8 @@
-"""Recurrent layers: the operators that ONNX has for them, or else a Scan; and steps of sequences."""
+"""Recurrent layers: the operators that ONNX has for them, or else a Scan; and steps of sequences.
+
+The operators are taken for bounded activations only, as onnxruntime cuts off what the others would let overflow.  It
+has numbers in the place of NaN in them, too, which ONNX does not say.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.onnx.site import END, AnyArray, Argument, Rules, Site, ints, number
+from keydnn.export.onnx.site import END, AnyArray, Argument, Rules, Site, integer, ints, number
 from keydnn.export.onnx.steps import applied, results, scanned
 
 OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
@@ -22,10 +26,7 @@ def _function(function: Any) -> Function | None:
     kind = type(function).__name__
     if kind == "HardSigmoid":
         return kind, [function.slope / function.top], [function.offset / function.top]
-    if kind == "ReLU":
-        plain = function.max_value is None and not function.negative_slope and not function.threshold
-        return ("Relu", [], []) if plain else None
-    return (kind, [], []) if kind in ("Tanh", "Sigmoid", "Softsign") else None
+    return (kind, [], []) if kind in ("Tanh", "Sigmoid") else None
 
 
 def _functions(module: Any) -> dict[str, Any] | None:
@@ -143,7 +144,7 @@ def simple(module: Any, site: Site, x: str, states: Sequence[str]) -> Sequence[s
 def steps(module: Any, site: Site) -> str:
     (x,) = site.inputs
     if module.stop is None:
-        return site.op("Gather", x, np.array(module.start), axis=1)
+        return site.op("Gather", x, integer(module.start), axis=1)
     stop = END if module.stop == "end" else module.stop
     return site.op("Slice", x, ints(module.start), ints(stop), ints(1))
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.onnx.places import size_of
-from keydnn.export.onnx.site import Rules, Site, ints, number
+from keydnn.export.onnx.site import Rules, Site, integer, ints, number
 from keydnn.modules.resize import aspect_sizes
 from keydnn.modules.sampling import HALF, spans
 
@@ -38,7 +38,7 @@ def _sampled(site: Site, x: str, axis: int, size: int, outputs: int, mode: str, 
 def _sampled_free(site: Site, x: str, axis: int, outputs: int, mode: str) -> str:
     """Give the cell that is nearest, or the two to both sides by their weights, for an axis of free size."""
     size = size_of(site, x, axis)
-    last = site.op("Sub", size, np.array(1))
+    last = site.op("Sub", size, integer(1))
     step = site.op("Div", site.cast(size, "float32"), number(outputs))
     places = site.op("Mul", np.arange(outputs, dtype=np.float32) + HALF, step)
     if mode == "nearest":
@@ -49,7 +49,7 @@ def _sampled_free(site: Site, x: str, axis: int, outputs: int, mode: str) -> str
     if _behind(site, axis):
         share = site.op("Unsqueeze", share, ints(*_behind(site, axis)))
     before, after = (
-        site.op("Gather", x, site.op("Clip", site.cast(place, "int64"), np.array(0), last), axis=axis)
+        site.op("Gather", x, site.op("Clip", site.cast(place, "int64"), integer(0), last), axis=axis)
         for place in (below, site.op("Ceil", places))
     )
     near = site.op("Mul", before, site.op("Sub", number(1), share))

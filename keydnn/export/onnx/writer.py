@@ -225,9 +225,7 @@ class Writer:
 
 
 def _rename(nodes: Sequence[Any], old: str, new: str) -> None:
-    """Rename a value wherever nodes, and the graphs in their attributes, name it."""
+    """Rename a value wherever nodes name it; bodies, which stand before their node's value, cannot."""
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
-        for attribute in node.attribute:
-            _rename(attribute.g.node, old, new)

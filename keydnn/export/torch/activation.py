@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from keydnn.export.torch.expressions import call, literal, quoted, unless
+from keydnn.export.torch.expressions import call, decimal, literal, quoted, unless
 from keydnn.export.torch.site import Site
 
 
@@ -25,8 +25,8 @@ def relu(module: Any, site: Site) -> str:
     (x,) = site.inputs
     top, slope, threshold = module.max_value, module.negative_slope, module.threshold
     if threshold:
-        below = f"{literal(slope)} * ({x} - {threshold})" if slope else "0.0"
-        chosen = call("torch.where", f"{x} > {threshold}", x, below)
+        below = f"{literal(slope)} * ({x} - {decimal(threshold)})" if slope else "0.0"
+        chosen = call("torch.where", f"{x} > {decimal(threshold)}", x, below)
     elif slope:
         chosen = call("F.leaky_relu", x, slope)
     elif top is not None:
@@ -59,26 +59,26 @@ def hard_sigmoid(module: Any, site: Site) -> str:
     (x,) = site.inputs
     if (module.slope, module.offset, module.top) == (1.0, 3.0, 6.0):
         return call("F.hardsigmoid", x)
-    line = f"({x} * {module.slope} + {module.offset}).clamp(0.0, {module.top})"
-    return line if module.top == 1 else f"{line} / {module.top}"
+    line = f"({x} * {decimal(module.slope)} + {decimal(module.offset)}).clamp(0.0, {decimal(module.top)})"
+    return line if module.top == 1 else f"{line} / {decimal(module.top)}"
 
 
 def kept_where(condition: str, module: Any, site: Site) -> str:
     """Write 0 where a condition on ``x`` and the module's number does not hold; NaN holds none."""
     (x,) = site.inputs
-    return call("torch.where", condition.format(x=x, number=module.lambd), x, 0.0)
+    return call("torch.where", condition.format(x=x, number=decimal(module.lambd)), x, 0.0)
 
 
 def soft_shrink(module: Any, site: Site) -> str:
     """Move towards 0 what is farther from it."""
     (x,) = site.inputs
-    return call("torch.where", f"{x}.abs() > {module.lambd}", call("F.softshrink", x, module.lambd), 0.0)
+    return call("torch.where", f"{x}.abs() > {decimal(module.lambd)}", call("F.softshrink", x, module.lambd), 0.0)
 
 
 def threshold(module: Any, site: Site) -> str:
     """Write the value where NaN is, too."""
     (x,) = site.inputs
-    return call("torch.where", f"{x} > {module.threshold}", x, module.value)
+    return call("torch.where", f"{x} > {decimal(module.threshold)}", x, module.value)
 
 
 def with_number(function: str, number: str, default: float | None, module: Any, site: Site) -> str:
@@ -99,7 +99,7 @@ def hard_tanh(module: Any, site: Site) -> str:
 def squareplus(module: Any, site: Site) -> str:
     """Write the formula, summed as Keras does."""
     (x,) = site.inputs
-    return f"({x} + torch.sqrt({x} * {x} + {module.b})) / 2"
+    return f"({x} + torch.sqrt({x} * {x} + {decimal(module.b)})) / 2"
 
 
 def sparse_plus(module: Any, site: Site) -> str:

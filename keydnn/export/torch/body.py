@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class Body:
             return
         if not self._takes_in(node, read):
             self._flush()
+            template, read = self._prepared(node, template, read)
         held = self._pending
         freed = set(held.freed) if held else set()
         expressions = {}
@@ -92,14 +94,31 @@ class Body:
         depth = held.depth + 1 if held else 1
         self._pending = _Pending(node.name, put(template, expressions), depth, frozenset(freed))
 
+    def _prepared(self, node: Node, template: str, read: dict[str, str]) -> tuple[str, dict[str, str]]:
+        """Write what a layer with weights is given as a statement of its own, if it is a call with options: padding."""
+        outer = ast.parse(template, mode="eval").body
+        if not (_is_heavy(node) and isinstance(outer, ast.Call) and len(outer.args) == 1 and len(read) == 1):
+            return template, read
+        inner = outer.args[0]
+        before = template[inner.col_offset : inner.end_col_offset]
+        ((mark, value),) = read.items()
+        if not (isinstance(inner, ast.Call) and len(inner.args) > 1) or count(before, mark) < count(template, mark):
+            return template, read
+        self._left[value] -= count(before, mark)
+        freed = frozenset() if self._left[value] else frozenset([self._variables[value]])
+        name = f"{node.name}\0"  # which no node is called
+        self._pending = _Pending(name, put(before, {mark: self._variables[value]}), 1, freed)
+        self._left[name] = 1
+        self._flush()
+        return template[: inner.col_offset] + mark + template[inner.end_col_offset :], {mark: name}
+
     def _takes_in(self, node: Node, read: Mapping[str, str]) -> bool:
         """Tell whether a node's expression may have the pending one within it.
 
         A line begins with what has many weights, and with what reads several values: so people write it.
         """
         held = self._pending
-        heavy = any(tensor.ndim > 1 for tensor in node.module.tensors().values())
-        if held is None or heavy or held.depth >= DEEPEST:
+        if held is None or _is_heavy(node) or held.depth >= DEEPEST:
             return False
         if list(read.values()) != [held.value] or self._left[held.value] != 1:
             return False
@@ -120,6 +139,11 @@ class Body:
         self._in_use.add(names[0])
         self._variables[held.value] = names[0]
         self._lines += wrapped(f"{names[0]} = ", held.expression, INDENT)
+
+
+def _is_heavy(node: Node) -> bool:
+    """Tell whether a module has weights that are more than a number a channel."""
+    return any(tensor.ndim > 1 for tensor in node.module.tensors().values())
 
 
 def in_order(graph: Graph, outputs: Iterable[str], reads: Callable[[Node], Iterable[str]]) -> list[Node]:

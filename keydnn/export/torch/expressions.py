@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 Value = str | bool | int | float | tuple[object, ...] | list[object] | None
 
 
@@ -17,16 +19,23 @@ def call(function: str, *values: Value, **options: Value) -> str:
 
 
 def literal(value: object) -> str:
-    """Write a value: text as it is (it is code), floats so that they are read back exactly."""
+    """Write a value: text as it is (it is code), numbers of float32 as short as they are the same in float32."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
+    if isinstance(value, float):
+        return decimal(value) if math.isfinite(value) else f'float("{value}")'
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
     return repr(value)
+
+
+def decimal(value: float) -> str:
+    """Write a number: one of float32 (0.10000000149) as short as it is the same in float32 (0.1), others in full."""
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return repr(float(str(single)) if float(single) == value else value)
 
 
 def quoted(text: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from keydnn.convert.layout import move_permutes
 from keydnn.errors import ExportError
 from keydnn.graph import Graph, Input, Node
 from keydnn.modules.base import Permutation, Shape, inverse, shape_text
-from keydnn.modules.shape import Permute, Reshaping
+from keydnn.modules.shape import Permute, Reshape, Reshaping
 from keydnn.names import Names
 
 IMAGES = (3, 4, 5)  # ranks of inputs with channels and spatial axes
@@ -64,21 +67,37 @@ def _readers_of(graph: Graph, name: str) -> str:
 
 
 def without_idle_permutes(graph: Graph) -> Graph:
-    """Give a graph in which nothing is permuted before it is flattened, where only axes of size 1 change places."""
-    idle = {
-        node.name: node.inputs[0]
-        for node in graph.nodes
-        if isinstance(node.module, Permute) and _keeps_order(graph.shapes[node.inputs[0]], node.module.dims)
-    }
-    nodes = [
-        Node(n.name, n.module, tuple(idle.get(i, i) for i in n.inputs), n.origin)
-        if isinstance(n.module, Reshaping)
-        else n
-        for n in graph.nodes
-    ]
-    return Graph(graph.inputs, nodes, graph.outputs, graph.states)
+    """Give a graph without Permutes that another node can do for them.
+
+    One behind another is a part of it.  One that moves axes of size 1 only is left out before a module that reshapes,
+    and is a part of it behind one.
+    """
+    idle = {node.name: node.inputs[0] for node in graph.nodes if _only_renames(node, graph.shapes)}
+    known: dict[str, Node] = {}
+    for node in graph.nodes:
+        before = known.get(node.inputs[0]) if node.inputs else None
+        if isinstance(node.module, Reshaping):
+            node = replace(node, inputs=tuple(idle.get(name, name) for name in node.inputs))
+        elif isinstance(node.module, Permute) and before is not None:
+            node = _joined(before, node, graph.shapes) or node
+        known[node.name] = node
+    return Graph(graph.inputs, list(known.values()), graph.outputs, graph.states)
 
 
-def _keeps_order(shape: Shape, dims: Permutation) -> bool:
-    moved = [axis for axis in dims if shape[axis] != 1]
+def _joined(before: Node, node: Node, shapes: Mapping[str, Shape]) -> Node | None:
+    """Give a Permute and the node before it as one, if they can be that."""
+    if isinstance(before.module, Permute):
+        dims = tuple(before.module.dims[axis] for axis in node.module.parameters()["dims"])
+        return replace(node, module=Permute(dims), inputs=before.inputs)
+    sizes = tuple(-1 if size is None else size for size in shapes[node.name][1:])
+    if isinstance(before.module, Reshaping) and _only_renames(node, shapes) and sizes.count(-1) < 2:
+        return replace(node, module=Reshape(sizes), inputs=before.inputs)
+    return None
+
+
+def _only_renames(node: Node, shapes: Mapping[str, Shape]) -> bool:
+    """Tell whether a node is a Permute that leaves the order of all axes that are larger than 1."""
+    if not isinstance(node.module, Permute):
+        return False
+    moved = [axis for axis in node.module.dims if shapes[node.inputs[0]][axis] != 1]
     return moved == sorted(moved)

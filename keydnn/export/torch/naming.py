@@ -26,8 +26,13 @@ def identifier(text: str) -> str:
 
 
 def attribute_name(node: str, suffix: str = "") -> str:
-    """Give the name of an attribute: the node's, which is the Keras layer's, with a suffix if there are several."""
-    found = identifier(re.sub(r"@\d+$", "", node))
+    """Give the name of an attribute: the node's, which is the Keras layer's, with a suffix if there are several.
+
+    Of ``stem/stem_conv``, a path of layers in layers, the first is left out.
+    """
+    parts = re.sub(r"@\d+$", "", node).split("/")
+    paths = zip(parts, [*parts[1:], ""], strict=True)
+    found = identifier("/".join(part for part, after in paths if not after.startswith(f"{part}_")))
     if suffix:
         return f"{found}_{suffix}"
     taken = keyword.iskeyword(found) or found in MODULE_ATTRIBUTES or found.startswith("register")
@@ -44,14 +49,14 @@ def class_name(model: str, taken: Collection[str] = ()) -> str:
     return "Model" if unusable or hasattr(builtins, found) else found
 
 
-def argument_names(inputs: Iterable[str]) -> list[str]:
-    """Give the names of forward's arguments: ``x`` for one, else the inputs' own as identifiers."""
+def argument_names(inputs: Iterable[str], taken: Collection[str] = ()) -> list[str]:
+    """Give the names of forward's arguments: ``x`` for one, else the inputs' own as identifiers, but those taken."""
     names = list(inputs)
     if len(names) == 1:
         return ["x"]
     found: list[str] = []
     for name in map(identifier, names):
-        unusable = keyword.iskeyword(name) or name in IMPORTED or hasattr(builtins, name) or name == "self"
+        unusable = keyword.iskeyword(name) or name in {*IMPORTED, "self", *taken} or hasattr(builtins, name)
         wanted = base = f"{name}_input" if unusable else name
         number = 1
         while wanted in found:

@@ -80,6 +80,8 @@ class Site:
         Shapes of the inputs, and of the output; None for free sizes.
     calls
         The shapes of the inputs at every call of this module; more than one tuple where it is shared.
+    node, graph
+        The call, and where it is.
     """
 
     def __init__(self, node: Node, graph: Graph, parts: Parts) -> None:
@@ -87,7 +89,8 @@ class Site:
         self.shapes = tuple(graph.shapes[name] for name in node.inputs)
         self.shape = graph.shapes[node.name]
         self.calls = tuple(parts.calls[id(node.module)])
-        self._node, self._parts = node, parts
+        self.node, self.graph = node, graph
+        self._parts = parts
 
     def attribute(self, constructor: str, /, **tensors: AnyArray | None) -> str:
         """Make an attribute, once for all calls of the module, and give the expression that reads it.
@@ -118,11 +121,17 @@ class Site:
         self._parts.definitions.add(name)
         return name
 
+    def _base(self) -> str:
+        """Give the node's name; the layer's alone for its outputs and states in one value."""
+        origin = self.node.origin
+        whole = origin is not None and self.node.name == f"{origin.layer}.whole"
+        return origin.layer if origin is not None and whole else self.node.name
+
     def _new(self, suffix: str, statement: str, tensors: Mapping[str, AnyArray | None]) -> str:
-        module: Module = self._node.module
+        module: Module = self.node.module
         known = self._parts.attributes
         if (id(module), suffix) not in known:
-            name = self._parts.names.new(attribute_name(self._node.name, suffix))
+            name = self._parts.names.new(attribute_name(self._base(), suffix))
             held = {f"{name}{key}": np.asarray(value) for key, value in tensors.items() if value is not None}
             known[id(module), suffix] = Attribute(name, statement.replace("{name}", name), held)
         return f"self.{known[id(module), suffix].name}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from keydnn.errors import ExportError, ParameterError
-from keydnn.export.rules import refuse, require_rules, rules_of
+from keydnn.export.rules import refuse, rules_of
 from keydnn.export.torch.body import Body, in_order
 from keydnn.export.torch.definitions import known, texts
 from keydnn.export.torch.formatting import WIDTH, wrapped
@@ -79,25 +79,34 @@ def translate(
     if input_layout not in (None, "nhwc", "nchw"):
         raise ParameterError(f'input_layout must be "nhwc", "nchw" or None, got {input_layout!r}')
     graph = without_idle_permutes(with_channels_first(graph) if input_layout == "nchw" else graph)
-    text = [given.name for given in graph.inputs if given.dtype == "string"]
-    refuse(dict.fromkeys(text, "an input of text, which PyTorch has not"), TARGET)
-    rules = rules_of(importlib.import_module("keydnn.export.torch"))
-    require_rules(graph, rules, TARGET)
-    parts, templates, reasons = Parts.of(graph), {}, {}
-    outputs = [output.value for output in graph.outputs]
-    for node in in_order(graph, outputs, lambda node: node.inputs):
-        node.module.require_tensors()
-        try:
-            templates[node.name] = rules[type(node.module).__name__](node.module, Site(node, graph, parts))
-        except ExportError as error:
-            reasons[node.name] = f"{type(node.module).__name__}: {error}"
-    refuse(reasons, TARGET)
+    parts = Parts.of(graph)
+    templates = _templates(graph, parts)
     class_ = class_name(name, known().keys())
-    arguments = argument_names(given.name for given in graph.inputs)
+    arguments = argument_names((given.name for given in graph.inputs), known().keys())
     body = Body(graph, templates, dict(zip(graph.shapes, arguments, strict=False))).lines()
     code = _file(graph, class_, arguments, body, parts, _origin(name, source), weights_file)
     state = {key: value for part in parts.attributes.values() for key, value in part.tensors.items()}
     return Translation(code, state, class_)
+
+
+def _templates(graph: Graph, parts: Parts) -> dict[str, str]:
+    """Give the expression of each node; ExportError that names all that has none."""
+    rules = rules_of(importlib.import_module("keydnn.export.torch"))
+    text = [given.name for given in graph.inputs if given.dtype == "string"]
+    reasons = dict.fromkeys(text, "an input of text, which PyTorch has not")
+    templates = {}
+    for node in in_order(graph, [output.value for output in graph.outputs], lambda node: node.inputs):
+        node.module.require_tensors()
+        kind = type(node.module).__name__
+        try:
+            if kind in rules:
+                templates[node.name] = rules[kind](node.module, Site(node, graph, parts))
+            else:
+                reasons[node.name] = kind
+        except ExportError as error:
+            reasons[node.name] = f"{kind}: {error}"
+    refuse(reasons, TARGET)
+    return templates
 
 
 def _origin(name: str, source: Mapping[str, Any] | None) -> str:

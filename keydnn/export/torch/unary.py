@@ -15,6 +15,8 @@ def unary(module: Any, site: Site) -> str:
     (x,) = site.inputs
     if module.function in TRUTHS:
         return TRUTHS[module.function].format(x=x) + ".float()"
+    if module.function == "sign":  # PyTorch's is 0 for NaN
+        return call("torch.where", f"{x}.isnan()", x, f"torch.sign({x})")
     return f"-{x}" if module.function == "neg" else call(f"torch.{module.function}", x)
 
 

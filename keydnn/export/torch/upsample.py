@@ -33,11 +33,20 @@ def upsample_2d(module: Any, site: Site) -> str:
     return found
 
 
-def resampled(mode: str, site: Site, x: str, axis: int, size: int | None, outputs: int | None, name: str) -> str:
+def resampled(
+    mode: str,
+    site: Site,
+    x: str,
+    axis: int,
+    size: int | None,
+    outputs: int | None,
+    name: str,
+    antialias: bool = False,
+) -> str:
     """Write the weighted sums that give an axis another size."""
     if size is None or outputs is None:
         raise ExportError(f"mode {mode!r} of an axis of free size, whose weights are not known before")
-    first, counts, weights = spans(mode, size, outputs)
+    first, counts, weights = spans(mode, size, outputs, antialias)
     places = np.arange(weights.shape[1])
     cells = first[:, np.newaxis] + np.where(places < counts[:, np.newaxis], places, 0)
     tables = (site.buffer(cells.astype(np.int64), f"{name}_cells"), site.buffer(weights, f"{name}_weights"))

@@ -15,5 +15,5 @@ CASES = {
     "vectors, all products": Case(Contract("ni,nj->nij"), (numbers(2, 4), numbers(2, 5))),
     "all axes": Case(Contract("nij,nij->n"), (X, numbers(2, 3, 4, seed=1))),
     "element by element": Case(Contract("nij,nji->nij"), (X, numbers(2, 4, 3))),
-    "no axis but the batch": Case(Contract("n,nij->nji"), (numbers(2), X)),
+    "no axis but the batch": Case(Contract("n,nij->nji"), (numbers(4), numbers(4, 3, 4))),
 }

@@ -11,7 +11,7 @@ CASES = {
     "squeeze several": Case(Squeeze((1, 3)), (X[:, :1, :, :1],)),
     "unsqueeze": Case(Unsqueeze(4), (X,)),
     "unsqueeze several": Case(Unsqueeze((1, 3)), (X,)),
-    "unsqueeze, rank 1": Case(Unsqueeze((1, 2)), (numbers(3),)),
+    "unsqueeze, rank 1": Case(Unsqueeze((1, 2)), (numbers(4),)),
     "expand": Case(Expand((3, 6, 5)), (X[:, :, :1],)),
     "expand nothing": Case(Expand((3, 4, 5)), (X,)),
     "tile": Case(Tile((2, 1, 3)), (X,)),

@@ -10,6 +10,7 @@ import onnxruntime
 
 from keydnn.export.onnx import to_bytes, translate
 from keydnn.graph import Graph
+from keydnn.modules.typed import as_dtype
 from keydnn.reference import evaluate
 
 
@@ -18,10 +19,14 @@ def session(graph: Graph) -> Any:
     return onnxruntime.InferenceSession(to_bytes(translate(graph, "model")), providers=["CPUExecutionProvider"])
 
 
+def named(graph: Graph, arrays: Sequence[Any]) -> dict[str, Any]:
+    """Give inputs by their names, of the graph's dtypes."""
+    return {given.name: as_dtype(given.dtype, given.name, x) for given, x in zip(graph.inputs, arrays, strict=True)}
+
+
 def run(graph: Graph, arrays: Sequence[Any], loaded: Any = None) -> list[np.ndarray]:
     """Give the outputs of a graph, the states with them."""
-    names = [given.name for given in graph.inputs]
-    found: list[np.ndarray] = (loaded or session(graph)).run(None, dict(zip(names, arrays, strict=True)))
+    found: list[np.ndarray] = (loaded or session(graph)).run(None, named(graph, arrays))
     return found
 
 

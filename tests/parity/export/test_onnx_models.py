@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from keydnn.errors import ExportError, MissingWeightsError
 from keydnn.export.onnx import activation, to_bytes, translate
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules import (
-    MODULE_TYPES,
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
@@ -42,6 +41,7 @@ from keydnn.modules import (
 from tests.checkpoint import samples
 from tests.export.case import Case, filled, numbers
 from tests.parity.export.runtime import agree, run, session
+from tests.parity.export.windows import convolutions, pools
 
 pytestmark = pytest.mark.parity
 
@@ -204,40 +204,6 @@ def test_weights_that_no_file_holds_are_refused(monkeypatch):
     monkeypatch.setattr("keydnn.export.onnx.writer.LARGEST", 100)
     with pytest.raises(ExportError, match="2 GiB"):
         translate(chain(filled(Linear(9, 3)), shape=(None, 9)), "net")
-
-
-@st.composite
-def convolutions(draw):
-    axes, groups = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 4]))
-    options = {
-        "in_channels": 4,
-        "out_channels": 4 * draw(st.integers(1, 2)),
-        "kernel_size": tuple(draw(st.integers(1, 4)) for _ in range(axes)),
-        "stride": tuple(draw(st.integers(1, 3)) for _ in range(axes)),
-        "dilation": tuple(draw(st.integers(1, 3)) for _ in range(axes)),
-        "groups": groups,
-        "use_bias": draw(st.booleans()),
-    }
-    pads = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(axes))
-    if draw(st.booleans()):
-        options["output_padding"] = tuple(draw(st.integers(0, 4)) for _ in range(axes))
-        module = MODULE_TYPES[f"ConvTranspose{axes}d"](**options, padding=pads)
-    else:
-        module = MODULE_TYPES[f"Conv{axes}d"](**options, padding=draw(st.sampled_from(["same", pads])))
-    reach = [d * (k - 1) + 1 for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-    return module, (draw(st.integers(1, 2)), 4, *(least + draw(st.integers(0, 4)) for least in reach))
-
-
-@st.composite
-def pools(draw):
-    axes, kind = draw(st.integers(1, 3)), draw(st.sampled_from(["Max", "Avg"]))
-    kernel = tuple(draw(st.integers(1, 4)) for _ in range(axes))
-    pads = tuple((draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))) for size in kernel)
-    options = {"count_include_pad": draw(st.booleans())} if kind == "Avg" else {}
-    stride = tuple(draw(st.integers(1, 4)) for _ in range(axes))
-    padding = draw(st.sampled_from(["same", pads]))
-    module = MODULE_TYPES[f"{kind}Pool{axes}d"](kernel, stride, padding, **options)
-    return module, (draw(st.integers(1, 2)), 3, *(size + draw(st.integers(0, 5)) for size in kernel))
 
 
 @settings(max_examples=300, deadline=None)

@@ -201,6 +201,15 @@ def test_two_parameters_of_one_layer_stay_two(tmp_path):
     np.testing.assert_array_equal(second.weight.detach().numpy(), model.layers[-1].kernel.numpy().T)
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_name_does_not_say_which_of_two_layers_a_part_is(tmp_path, partial):
+    layers = [L.LSTM(4, return_sequences=True, name="rnn"), L.LSTM(4, name="other")]
+    model, module = drawn(keras.Sequential([keras.Input((5, 4)), *layers])), Recurrence(nn.LSTM, 4, 4, num_layers=2)
+    load_keras_weights(module, saved(model, tmp_path, "model.keras"), partial=partial)
+    x = np.random.default_rng(7).standard_normal((2, 5, 4)).astype(np.float32)
+    assert_close(computed(module, x, moved=False), model.predict(x, verbose=0))
+
+
 def test_two_layers_do_not_go_into_one_tensor(tmp_path):
     model = drawn(keras.Sequential([keras.Input((4,)), L.Dense(4), L.Dense(4)]))
     first, second = nn.Linear(4, 4), nn.Linear(4, 4)
@@ -346,6 +355,28 @@ def test_a_resnet8_written_in_pytorch_gets_as_many_images_right_as_keras():
     with torch.no_grad():
         found = module(torch.from_numpy(x).permute(0, 3, 1, 2)).argmax(1).numpy()
     assert int((found == labels).sum()) == 742
+
+
+def test_sharded_weights(tmp_path):
+    model = drawn(keras.Sequential([keras.Input((300,)), *(L.Dense(300, name=f"d{n}") for n in range(4))]))
+    with quiet():
+        model.save_weights(tmp_path / "w.weights.json", max_shard_size=0.0005)
+    assert len(list(tmp_path.glob("*.h5"))) > 1
+    for architecture in (None, model.to_json()):
+        module = nn.Sequential(*(nn.Linear(300, 300) for _ in range(4)))
+        load_keras_weights(module, tmp_path / "w.weights.json", architecture=architecture)
+        for one, kernel in zip(module, model.get_weights()[::2], strict=True):
+            np.testing.assert_array_equal(one.weight.detach().numpy(), kernel.T)
+
+
+def test_a_frozen_part_of_a_model_within_a_model(tmp_path):
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(4, trainable=False), L.Dense(4)])
+    model = drawn(keras.Sequential([keras.Input((4,)), inner]))
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    x = np.random.default_rng(7).standard_normal((2, 4)).astype(np.float32)
+    for name in CONTAINERS:
+        load_keras_weights(module, saved(model, tmp_path, name))
+        assert_close(computed(module, x, moved=False), model.predict(x, verbose=0))
 
 
 def test_a_model_written_as_a_class_has_weights_all_the_same(tmp_path):
