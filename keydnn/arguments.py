@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from keydnn.door import open_regular
 from keydnn.errors import ParameterError, ShapeError, UsageError
 
 if TYPE_CHECKING:
@@ -157,10 +158,10 @@ def open_model(
 def starts_like_json(file: Path) -> bool:
     """Tell a checkpoint from a Keras file; the index of sharded weights is JSON too."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file, UsageError) as (opened, _):
             head = opened.read(4096).lstrip()
             return head.startswith(b"{") and b'"weight_map"' not in head
-    except (OSError, ValueError):
+    except UsageError:
         return False  # the reader says what is wrong
 
 

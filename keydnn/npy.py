@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.atomic import replace_file
+from keydnn.door import open_regular
 from keydnn.errors import InputError
 
 MAGIC = b"\x93NUMPY"
@@ -35,13 +36,8 @@ def read_npy(path: Path, mapped: bool = False) -> npt.NDArray[np.generic]:
         Missing, no ``.npy`` file, neither real numbers nor text (objects are never unpickled), or not exactly as long
         as its header says.
     """
-    try:
-        with path.open("rb") as file:
-            return _read(str(path), file, path.stat().st_size, mapped)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a NUL in the name
-        raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+    with open_regular(path, InputError) as (file, size):
+        return _read(str(path), io.BufferedReader(file), size, mapped)
 
 
 def parse_npy(content: bytes, where: str) -> npt.NDArray[np.generic]:

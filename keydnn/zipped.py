@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import io
+import stat
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from keydnn.door import open_regular
 from keydnn.errors import KeyDNNError
 
 MAX_MEMBERS = 10_000
+MAX_DIRECTORY = 4 << 20  # bytes of the list of members, which Python reads at once: 400 for each
 MAX_RATIO, RATIO_FROM = 100, 64 << 20  # numbers do not compress a hundredfold; small members may hold zeros
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
+@contextmanager
+def open_zip(path: Path, kind: type[KeyDNNError], methods: Collection[int] = METHODS) -> Iterator[ZipMembers]:
+    """Open a zip archive and check it.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    kind
+        The class of error to raise where something is wrong.
+    methods
+        The ways of compression that whoever writes such archives uses.
+    """
+    with open_regular(path, kind) as (file, size):
+        bounded = _Bounded(file)
+        with guard_zip(path.name, kind):
+            archive = zipfile.ZipFile(bounded)
+        bounded.most = None
+        with archive:
+            yield ZipMembers(archive, path.name, kind, methods, size)
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which nothing large can be read at once, as long as the list of members is not known."""
+
+    most: int | None = MAX_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as every file does."""
+        if self.most is None:
+            return super().read(size)
+        content = super().read(self.most + 1 if size is None or size < 0 else min(size, self.most + 1))
+        if len(content) > self.most:
+            raise zipfile.BadZipFile(f"its list of members has more than {self.most:,} bytes")
+        return content
 
 
 @contextmanager
@@ -24,24 +66,20 @@ def guard_zip(source: str, kind: type[KeyDNNError]) -> Iterator[None]:
 
 
 class ZipMembers:
-    """The members of a zip archive, once they are checked.
+    """The members of a zip archive, once they are checked: made by :func:`open_zip`.
 
-    Parameters
+    Attributes
     ----------
-    archive
-        The archive, open.
     source
-        Its name, for messages.
-    kind
-        The class of error to raise where something is wrong.
-    methods
-        The ways of compression that whoever writes such archives uses.
+        The archive's name, for messages.
+    size
+        Its bytes.
     """
 
     def __init__(
-        self, archive: zipfile.ZipFile, source: str, kind: type[KeyDNNError], methods: Collection[int] = METHODS
+        self, archive: zipfile.ZipFile, source: str, kind: type[KeyDNNError], methods: Collection[int], size: int
     ) -> None:
-        self.source, self._archive, self._error = source, archive, kind
+        self.source, self.size, self._archive, self._error = source, size, archive, kind
         infos = archive.infolist()
         if len(infos) > MAX_MEMBERS:
             raise kind(f"{source}: {len(infos)} members in the archive, more than {MAX_MEMBERS}")
@@ -52,9 +90,13 @@ class ZipMembers:
         for info in sorted(infos, key=lambda info: info.header_offset):
             if info.compress_type not in methods or info.flag_bits & 0x1:
                 raise kind(f"{source}: {info.filename!r} is encrypted or compressed in a way that is never written")
-            if info.header_offset < end:
-                raise kind(f"{source}: members of the archive overlap")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise kind(f"{source}: {info.filename!r} is a symbolic link")
+            if info.header_offset < end or (not end and info.header_offset):
+                raise kind(f"{source}: members of the archive overlap, or do not begin where it does")
             end = info.header_offset + 30 + info.compress_size
+            with guard_zip(source, kind), archive.open(info):
+                pass  # what stands before its content calls it as the list of members does
 
     def names(self) -> Collection[str]:
         """Give the names of all members."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from keydnn import atomic
+from keydnn.door import open_regular
 from keydnn.errors import CheckpointError
 
 Buffer = npt.NDArray[np.uint8]
@@ -23,12 +21,13 @@ _KINDS = (
     (b"\x93NUMPY", "is a NumPy array (.npy) and no checkpoint; give the model.json that keydnn convert wrote"),
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself; run: git lfs pull"),
 )
+INSTEAD = "give the model.json that keydnn convert wrote"
 _ZIP = b"PK\x03\x04"
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
     """Read a regular file of at most ``limit`` bytes; CheckpointError, saying what it is, if it cannot be JSON."""
-    with _opened(path, follow=True) as (file, size):
+    with open_regular(path, CheckpointError, instead=INSTEAD) as (file, size):
         if size > limit:
             raise CheckpointError(f"{path}: has {size} bytes; a checkpoint has at most {limit}")
         chunks: list[bytes] = []
@@ -46,7 +45,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 def read_beside(path: Path, least: int, most: int) -> Buffer:
     """Read a regular file, no symbolic link, whose size must lie between two bounds, into a writable array."""
-    with _opened(path, follow=False) as (file, size):
+    with open_regular(path, CheckpointError, follow=False, instead=INSTEAD) as (file, size):
         if not least <= size <= most:
             raise CheckpointError(f"{path}: has {size} bytes, but the tensors that belong into it need {least}")
         data = np.empty(size, np.uint8)
@@ -60,34 +59,6 @@ def read_beside(path: Path, least: int, most: int) -> Buffer:
 def _check_size(path: Path, file: io.FileIO, complete: bool) -> None:
     if not complete or file.read(1):
         raise CheckpointError(f"{path}: changed while it was read; try again")
-
-
-@contextmanager
-def _opened(path: Path, follow: bool) -> Iterator[tuple[io.FileIO, int]]:
-    """Open a regular file and give it with its size; nothing else is ever waited for or read."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    flags |= getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for its writer
-    try:
-        if not follow:
-            flags |= getattr(os, "O_NOFOLLOW", 0)
-            if stat.S_ISLNK(os.lstat(path).st_mode):
-                raise CheckpointError(f"{path}: is a symbolic link; put the file itself there")
-        descriptor = os.open(path, flags)
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                kind = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no regular file"
-                raise CheckpointError(f"{path}: {kind}; give the model.json that keydnn convert wrote")
-            with io.FileIO(descriptor, closefd=False) as file:
-                yield file, found.st_size
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file; check the path") from None
-    except ValueError as error:  # a NUL in the name
-        raise CheckpointError(f"{str(path)!r}: is no file name: {error}") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _kind(head: bytes) -> str | None:

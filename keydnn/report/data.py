@@ -15,6 +15,7 @@ import numpy as np
 from keydnn.checkpoint.tensors import digest
 from keydnn.convert import Conversion, FoundLayer
 from keydnn.convert.read.shards import shard_files
+from keydnn.door import open_regular
 from keydnn.errors import InputError
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array, Shape
@@ -332,11 +333,8 @@ def file_digests(files: Mapping[str, Path | None]) -> list[FileDigest]:
 
 def _digest(role: str, name: str, path: Path) -> FileDigest:
     sha, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                sha.update(chunk)
-                size += len(chunk)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    with open_regular(path, InputError) as (file, _):
+        while chunk := file.read(CHUNK):
+            sha.update(chunk)
+            size += len(chunk)
     return FileDigest(role, name, size, sha.hexdigest())

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keydnn.door import open_regular
 from keydnn.errors import InputError
 from keydnn.modules.typed import AnyArray
 from keydnn.npy import parse_npy
 from keydnn.strict_json import Json, clip, parse
-from keydnn.zipped import ZipMembers, guard_zip
+from keydnn.zipped import ZipMembers, open_zip
 
 FORMAT = "keydnn.recording.v1"
 META = "meta"
@@ -113,27 +114,20 @@ def read_recording(path: Path) -> Recording:
     """
     where = path.name
     try:
-        with path.open("rb") as file:
+        with open_regular(path, InputError) as (file, _):
             if not file.read(4).startswith(b"PK\x03\x04"):
                 raise InputError(f"{where}: no recording; keydnn record --src model.h5 --out {where} makes one")
-            file.seek(0)
-            with guard_zip(where, InputError):
-                archive = zipfile.ZipFile(file)
-            with archive:
-                return _Reader(ZipMembers(archive, where, InputError, {zipfile.ZIP_STORED}), path.stat().st_size).read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a NUL in the name
-        raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+        with open_zip(path, InputError, {zipfile.ZIP_STORED}) as members:
+            return _Reader(members).read()
     except MemoryError:
         raise InputError(f"{where}: there is not enough memory for its arrays") from None
 
 
 class _Reader:
-    """Reads the members of a recording; ``size`` is that of the whole file, which no member exceeds."""
+    """Reads the members of a recording, none of which is larger than the whole file."""
 
-    def __init__(self, members: ZipMembers, size: int) -> None:
-        self._members, self._size, self._where = members, size, members.source
+    def __init__(self, members: ZipMembers) -> None:
+        self._members, self._size, self._where = members, members.size, members.source
         self._arrays: dict[str, AnyArray] = {}
 
     def read(self) -> Recording:

@@ -48,7 +48,7 @@ def write_zip(path, member):
 
 FOREIGN = {
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
-    "missing": (lambda p: p.unlink(), "there is no such file"),
+    "missing": (lambda p: p.unlink(), "cannot be read: No such file"),
     "folder": (lambda p: (p.unlink(), p.mkdir()), "is a folder"),
     "pipe": (lambda p: (p.unlink(), os.mkfifo(p)), "is no regular file"),
     "hdf5": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "HDF5 file.*keydnn convert --src .*m.json"),

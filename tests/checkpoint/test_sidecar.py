@@ -49,7 +49,7 @@ def test_names_that_are_not_bare_are_refused(path, name):
         pytest.param(put("sidecar", "offset", value=0), "sidecar.offset: unknown key", id="unknown-key"),
         pytest.param(put("sidecar", "sha256", value="0" * 64), "its SHA-256 is not the one", id="other-digest"),
         pytest.param(
-            put("sidecar", "file", value="n.safetensors"), "n.safetensors: there is no such file", id="missing"
+            put("sidecar", "file", value="n.safetensors"), "n.safetensors: cannot be read: No such file", id="missing"
         ),
         pytest.param(drop("sidecar"), "stands without data, and the document names no sidecar", id="neither"),
         pytest.param(put("weights", "conv.bias", "data", value=""), "data: unknown key", id="data-too"),

@@ -28,7 +28,7 @@ OPTIONS = Options(allow_non_linear_activation=True, channels_last=True)
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch of a file: ``structure``, ``config`` (Keras' JSON in HDF5), ``weights`` or ``content`` (of a member)."""
+    """A stretch of a file: ``structure``, ``config`` (Keras' JSON in HDF5), ``weights``, ``content`` (of a member)."""
 
     start: int
     size: int
@@ -175,7 +175,14 @@ def _latest(path: Path) -> bytes:
     return path.read_bytes()
 
 
-H5 = ("keras2_nested", "keras2_norms", "keras2_split_names", "keras2_shared_layers", "keras3_sequence", "keras3_branches")
+H5 = (
+    "keras2_nested",
+    "keras2_norms",
+    "keras2_split_names",
+    "keras2_shared_layers",
+    "keras3_sequence",
+    "keras3_branches",
+)
 KERAS = ("keras2_sequence", "keras2_nested", "keras2_dicts", "keras3_nested", "keras3_norms", "keras3_activations")
 
 

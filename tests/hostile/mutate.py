@@ -1,8 +1,8 @@
 """Mutations of valid files: what each of them does to a reader, counted.
 
-``python -m tests.hostile.mutate --container h5 --count 10000 --seed 1`` makes 10,000 damaged files, half of them damaged
-where the structure lies and not the numbers, and has each read in a process that may die.  The same seed makes the
-same files.  What is neither read as it was nor refused with a typed error is kept in ``--keep``.
+``python -m tests.hostile.mutate --container h5 --count 10000 --seed 1`` makes 10,000 damaged files, half of them
+damaged where the structure lies and not the numbers, and has each read in a process that may die.  The same seed makes
+the same files.  What is neither read as it was nor refused with a typed error is kept in ``--keep``.
 """
 
 from __future__ import annotations
@@ -222,7 +222,9 @@ class Figures:
         return "\n".join([*lines, *(f"    {line}" for line in self.offending[:50])])
 
 
-def run(container: str, count: int, seed: int, timeout: float = 10.0, jobs: int = 1, keep: Path | None = None) -> Figures:
+def run(
+    container: str, count: int, seed: int, timeout: float = 10.0, jobs: int = 1, keep: Path | None = None
+) -> Figures:
     """Read so many damaged files of a container."""
     figures, limit = Figures(container), timeout + 1
     made = bases.make(container)

@@ -265,7 +265,7 @@ def _names_of(outputs: Sequence[TensorRef]) -> tuple[str, ...]:
 
 def _check_refs(layers: Sequence[Layer], ends: Sequence[TensorRef], source: str) -> None:
     """Raise KerasFileError for a reference to a layer or call that does not exist."""
-    calls = {layer.name: max(len(layer.calls), 1) for layer in layers}
+    calls = {layer.name: len(layer.calls) or int(layer.inner is None) for layer in layers}  # inputs are not called
     for ref in (*ends, *(ref for layer in layers for call in layer.calls for ref in refs_in((call.args, call.kwargs)))):
         if not 0 <= ref.call < calls.get(ref.layer, 0):
             raise KerasFileError(f"{source}: call {ref.call} of layer {ref.layer!r} is read, but there is none")

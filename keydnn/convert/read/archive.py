@@ -5,7 +5,7 @@ Source of the layout: ``keras/src/saving/saving_lib.py``.
 
 from __future__ import annotations
 
-import zipfile
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,8 +19,9 @@ from keydnn.convert.read.kinds import zip_without_config
 from keydnn.convert.read.limits import MAX_ASSET, MAX_CONFIG, Limits
 from keydnn.convert.read.record import KerasModel
 from keydnn.convert.read.v3 import attach_v3
+from keydnn.door import read_most
 from keydnn.errors import KerasFileError, KerasInteropError
-from keydnn.zipped import ZipMembers, guard_zip
+from keydnn.zipped import open_zip
 
 WEIGHTS = "model.weights.h5"
 
@@ -49,10 +50,7 @@ def open_archive(library: Library, path: Path, given: Architecture | None, limit
     KerasFileError
         A damaged or hostile archive: duplicate or overlapping members, other compression, wrong sizes or checksums.
     """
-    with guard_zip(path.name, KerasFileError):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        members = ZipMembers(archive, path.name, KerasFileError)
+    with open_zip(path, KerasFileError) as members:
         if not members.has("config.json"):
             raise KerasFileError(f"{path.name}: no Keras file, but {zip_without_config(sorted(members.names()))}")
         architecture = given or _architecture(members)
@@ -78,7 +76,7 @@ def open_folder(library: Library, path: Path, given: Architecture | None) -> Ker
     members = FolderMembers(path)
     architecture = given or _architecture(members)
     _require_weights(members)
-    file = open_h5(library, str(path / WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members))
+    file = open_h5(library, members.place(WEIGHTS), f"{WEIGHTS} of {path.name}", partial(_asset, members))
     return attach_v3(architecture.model(path.name, NEWEST), file, labelled=given is None)
 
 
@@ -120,15 +118,15 @@ class FolderMembers:
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file of a name, which may lie in a folder below."""
-        return (self._path / name).is_file()
+        return os.path.isfile(self._path / name)
 
     def read(self, name: str, most: int) -> bytes:
         """Read a file."""
-        try:
-            with (self._path / name).open("rb") as file:
-                content = file.read(most + 1)
-        except OSError as error:
-            raise KerasFileError(f"{self.source}: {name} cannot be read: {error.strerror}") from None
-        if len(content) > most:
-            raise KerasFileError(f"{self.source}: {name} has more than {most:,} bytes")
-        return content
+        return read_most(Path(self.place(name)), most, KerasFileError, follow=False)
+
+    def place(self, name: str) -> str:
+        """Give the path of a file, which lies in this folder: no link leads to it."""
+        place = os.path.join(os.path.realpath(self._path), *name.split("/"))
+        if os.path.realpath(place) != place:
+            raise KerasFileError(f"{self.source}: a symbolic link leads to {name}; put the file itself there")
+        return place

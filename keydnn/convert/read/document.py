@@ -9,6 +9,7 @@ from pathlib import Path
 from keydnn.convert.read.architecture import model_from
 from keydnn.convert.read.limits import MAX_CONFIG
 from keydnn.convert.read.record import KerasModel
+from keydnn.door import read_most
 from keydnn.errors import KerasFileError
 from keydnn.strict_json import Json, clip, parse
 
@@ -96,12 +97,5 @@ def read_architecture(given: Given) -> Architecture:
     if isinstance(given, str) and given.lstrip().startswith(("{", '"')):
         return architecture_in(parse_config(given, "the architecture"))
     path = Path(given)
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_CONFIG + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise KerasFileError(f"the architecture {path}: cannot be read: {reason}") from None
-    if len(text) > MAX_CONFIG:
-        raise KerasFileError(f"the architecture {path}: more than {MAX_CONFIG >> 20} MiB")
+    text = read_most(path, MAX_CONFIG, KerasFileError)
     return architecture_in(parse_config(text.removeprefix(b"\xef\xbb\xbf"), f"the architecture {path.name}"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
+from keydnn.door import open_regular
 from keydnn.errors import KerasFileError
 
 Kind = Literal["hdf5", "zip", "folder", "shards"]
@@ -46,14 +48,10 @@ def kind_of(path: Path) -> Kind:
     KerasFileError
         It cannot be read, or is nothing of Keras; the message says what it is.
     """
-    try:
-        if path.is_dir():
-            return _folder(path)
-        with path.open("rb") as file:
-            head = file.read(MAX_HEAD)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise KerasFileError(f"{path}: cannot be read: {reason}") from None
+    if os.path.isdir(path):
+        return _folder(path)
+    with open_regular(path, KerasFileError) as (file, _):
+        head = file.read(MAX_HEAD)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(b"PK\x03\x04"):
@@ -74,9 +72,9 @@ def kind_of(path: Path) -> Kind:
 
 
 def _folder(path: Path) -> Kind:
-    if (path / "saved_model.pb").exists():
+    if os.path.exists(path / "saved_model.pb"):
         raise KerasFileError(f"{path}: no Keras model, but {SAVED_MODEL}")
-    if not (path / "config.json").exists():
+    if not os.path.exists(path / "config.json"):
         raise KerasFileError(f"{path}: a folder without config.json; give a .h5 or .keras file, or a .keras folder")
     return "folder"
 

@@ -13,6 +13,9 @@ MAX_CONFIG = 16 << 20  # bytes of a JSON document; the largest model_config of k
 MAX_ATTRIBUTE = 64 << 20  # bytes of an HDF5 attribute
 MAX_ASSET = 256 << 20  # bytes of a vocabulary; one of a million words has some ten million
 MAX_SHARDS = 10_000  # files that one model may lie in
+MAX_DEPTH = 100  # groups in groups of an HDF5 file; each model in a model takes two
+MAX_RANK = 32  # what every NumPy allows, and HDF5
+PATIENCE = 6  # times the timeout: as long may all answers of the HDF5 library for one model take
 MOST_WEIGHTS = 1 << 44  # bytes: beyond it, a number is a slip
 
 
@@ -25,7 +28,8 @@ class Limits:
     max_weights
         Bytes of all weights together, as they are in the file once unpacked.
     timeout
-        Seconds that one request to the HDF5 library may take, beside what reading numbers takes at 16 MiB a second.
+        Seconds that one request to the HDF5 library may take, beside what reading numbers takes at 16 MiB a second;
+        all requests for one model may take ``PATIENCE`` times as long.
     """
 
     max_weights: int = 4 << 30

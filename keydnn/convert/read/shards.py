@@ -14,6 +14,7 @@ from keydnn.convert.read.hdf5.client import Library
 from keydnn.convert.read.hdf5.file import H5File, open_h5
 from keydnn.convert.read.limits import MAX_CONFIG, MAX_SHARDS
 from keydnn.convert.read.record import StoredTensor
+from keydnn.door import open_regular, read_most
 from keydnn.errors import KerasFileError
 
 
@@ -54,11 +55,7 @@ def shard_files(path: Path) -> list[Path]:
     KerasFileError
         No such index, or a file of it lies elsewhere.
     """
-    with path.open("rb") as file:
-        text = file.read(MAX_CONFIG + 1)
-    if len(text) > MAX_CONFIG:
-        raise KerasFileError(f"{path.name}: more than {MAX_CONFIG >> 20} MiB")
-    index = parse_config(text, path.name)
+    index = parse_config(read_most(path, MAX_CONFIG, KerasFileError), path.name)
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict):
         raise KerasFileError(f"{path.name}: no index of sharded weights: it has no weight_map")
@@ -80,4 +77,8 @@ def open_shards(library: Library, path: Path) -> Shards:
     KerasFileError
         No such index, or a file of it is missing, damaged, or elsewhere.
     """
-    return Shards([open_h5(library, str(file), file.name) for file in shard_files(path)])
+    files = shard_files(path)
+    for file in files:
+        with open_regular(file, KerasFileError, follow=False):
+            pass  # a link may lead elsewhere, a pipe may have no other end
+    return Shards([open_h5(library, str(file), file.name) for file in files])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keydnn.convert.read.hdf5.process import IDLE, Ended
-from keydnn.convert.read.limits import MAX_ATTRIBUTE, Limits
+from keydnn.convert.read.limits import MAX_ATTRIBUTE, PATIENCE, Limits
 from keydnn.errors import KerasFileError, KeyDNNError
 from keydnn.strict_json import Json, clip, parse
 
@@ -45,6 +45,7 @@ class Library:
 
     def __init__(self, limits: Limits) -> None:
         self._limits, self._spent = limits, 0
+        self._left = PATIENCE * limits.timeout  # seconds
         self._process = IDLE.take()
         self._pid: int | None = None  # of the copy of the process that serves this model
         self._answered = True  # whether there is an answer to every request, so that the process can serve others
@@ -58,7 +59,7 @@ class Library:
         """End the copy of the process that has the files open."""
         try:
             if self._pid is not None and self._answered:
-                with self._in_time("", self._limits.timeout):
+                with self._in_time("", 0):
                     self._process.send(["end"])
                     self._answer()
         except (Ended, KerasFileError):
@@ -79,7 +80,7 @@ class Library:
         if self._pid is None:
             with self._in_time(source, STARTING):
                 self._begin()
-        with self._in_time(source, self._limits.timeout + len(data) / RATE):
+        with self._in_time(source, len(data) / RATE):
             if isinstance(file, bytes):
                 self._process.send(["hold", 0, len(data), *limits], data)
             else:
@@ -108,14 +109,14 @@ class Library:
         what, file, arguments
             As in ``server.py``.
         """
-        with self._in_time(source, self._limits.timeout):
+        with self._in_time(source, 0):
             self._process.send([what, file, *arguments])
             return self._answer()
 
     def read(self, source: str, file: int, path: str, shape: Sequence[int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Give a dataset of the shape and type that its header had."""
         array: npt.NDArray[Any] = np.empty(tuple(shape), dtype)
-        with self._in_time(source, self._limits.timeout + array.nbytes / RATE):
+        with self._in_time(source, array.nbytes / RATE):
             self._process.send(["read", file, path])
             if self._answer() != array.nbytes:
                 raise KerasFileError(f"{source}: damaged at {path!r}: its data have another size than its header says")
@@ -126,9 +127,11 @@ class Library:
         return array
 
     @contextmanager
-    def _in_time(self, source: str, seconds: float) -> Iterator[None]:
-        """Let nothing take longer than so many seconds; say what is wrong if it does, or if the library dies."""
-        self._deadline, self._answered = time.monotonic() + seconds, False
+    def _in_time(self, source: str, more: float) -> Iterator[None]:
+        """Let nothing take longer than it may, and so many seconds more; say so if it does, or if the library dies."""
+        begun = time.monotonic()
+        seconds = min(self._limits.timeout, self._left) + more
+        self._deadline, self._answered = begun + seconds, False
         try:
             yield
             self._answered = True
@@ -143,6 +146,7 @@ class Library:
             ) from None
         finally:
             self._deadline = None
+            self._left -= max(0.0, time.monotonic() - begun - more)
 
     def _kill_when_late(self) -> None:
         while not self._closed.wait(CHECKS):

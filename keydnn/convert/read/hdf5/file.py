@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from keydnn.convert.read.hdf5.client import Library
+from keydnn.convert.read.limits import MAX_DEPTH, MAX_RANK, MOST_WEIGHTS
 from keydnn.convert.read.record import StoredTensor
 from keydnn.errors import KerasFileError
 from keydnn.strict_json import Json, clip
@@ -51,8 +52,14 @@ class H5File:
     def _fail(self, what: str) -> KerasFileError:
         return KerasFileError(f"{self._source}: {what}")
 
-    def _ask(self, what: str, *arguments: str) -> Json:
-        return self._library.ask(self._source, what, self._file, *arguments)
+    def _ask(self, what: str, path: str, *more: str) -> Json:
+        return self._library.ask(self._source, what, self._file, self._at(path), *more)
+
+    def _at(self, path: str) -> str:
+        """Give a path as it is in the file."""
+        if path.count("/") >= MAX_DEPTH:
+            raise self._fail(f"{clip(path, 60)!r} lies deeper than {MAX_DEPTH} groups")
+        return path
 
     def kind(self, path: str) -> Literal["group", "dataset"] | None:
         """Tell what is at a path; None if there is nothing."""
@@ -87,15 +94,15 @@ class H5File:
         found = self._ask("header", path)
         if found is None:
             return None
-        sizes, dtype = found.get("shape"), found.get("dtype")
-        if dtype not in STORED or not isinstance(sizes, list) or any(type(n) is not int or n < 0 for n in sizes):
+        sizes, dtype = (found.get("shape"), found.get("dtype")) if isinstance(found, dict) else (None, None)
+        if not isinstance(sizes, list) or not _is_shape(sizes) or not isinstance(dtype, str) or dtype not in STORED:
             raise self._fail(f"{path!r} holds no numbers, but {clip(repr(found), 60)}")
         shape = tuple(sizes)
         self._library.spend(self._source, math.prod(shape) * STORED[dtype].itemsize)
         return StoredTensor(name, role, shape, dtype, partial(self._read, path, shape, dtype), within)
 
     def _read(self, path: str, shape: tuple[int, ...], dtype: str) -> npt.NDArray[np.generic]:
-        array = self._library.read(self._source, self._file, path, shape, STORED[dtype])
+        array = self._library.read(self._source, self._file, self._at(path), shape, STORED[dtype])
         return (array.astype(np.uint32) << 16).view(np.float32) if dtype == BFLOAT16 else array
 
     def label(self, path: str) -> str | None:
@@ -130,26 +137,37 @@ class H5File:
         return tuple(text.split("\n"))
 
 
+def _is_shape(sizes: list[Json]) -> bool:
+    """Tell a shape; one without numbers may have no sizes either that are too large for NumPy."""
+    if len(sizes) > MAX_RANK or any(type(n) is not int or n < 0 for n in sizes):
+        return False
+    return math.prod([int(n) for n in sizes if n]) < MOST_WEIGHTS
+
+
 class BackslashFile(H5File):
     """A file of the v3 layout that Keras 2 wrote on Windows: a group's whole path is the name of one in the root."""
 
-    def _ask(self, what: str, *arguments: str) -> Json:
-        path, *rest = arguments
-        group, before, after = path.partition("/vars")
-        return super()._ask(what, group.replace("/", "\\") + before + after, *rest)
+    def _at(self, path: str) -> str:
+        group, before, after = super()._at(path).partition("/vars")
+        return group.replace("/", "\\") + before + after
 
     def names(self, path: str) -> list[str]:
         """Give the names in a group, as if it were in the group that its name says."""
         if path.endswith("/vars"):
             return super().names(path)
-        start = f"{path}/".replace("/", "\\") if path else ""
-        inside = [name.removeprefix(start).partition("\\")[0] for name in super().names("") if name.startswith(start)]
         own = ["vars"] if path and self.kind(f"{path}/vars") is not None else []
-        return list(dict.fromkeys([*own, *inside]))
+        return list(dict.fromkeys([*own, *self._inside.get(path, ())]))
 
-    def _read(self, path: str, shape: tuple[int, ...], dtype: str) -> npt.NDArray[np.generic]:
-        group, before, after = path.partition("/vars")
-        return super()._read(group.replace("/", "\\") + before + after, shape, dtype)
+    @cached_property
+    def _inside(self) -> dict[str, dict[str, None]]:
+        """The names in every group that the names in the root tell of."""
+        found: dict[str, dict[str, None]] = {}
+        for name in super().names(""):
+            path = ""
+            for step in name.split("\\")[: MAX_DEPTH + 1]:  # what lies deeper is refused where it is asked for
+                found.setdefault(path, {})[step] = None
+                path = f"{path}/{step}" if path else step
+        return found
 
 
 def open_h5(library: Library, file: str | bytes, source: str, assets: Assets = no_assets) -> H5File:

@@ -27,6 +27,7 @@ os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # before the import: no plugin is load
 import h5py  # after the line above
 import numpy as np  # as h5py
 
+ROOM = 4  # times the largest attribute: as much memory may an answer take that has no numbers in it
 MAX_RATIO = 1032  # deflate cannot compress further, so a dataset that claims more was never written
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32"}
 BFLOAT16 = np.dtype("V2")  # h5py has no type of its own for it; nothing else that Keras writes is opaque
@@ -46,7 +47,7 @@ class Reader:
             self._file = h5py.File(file, "r")
         except RAISED as error:
             raise Refused(f"damaged HDF5 file: {_first_line(error)}") from None
-        self._max_attribute, self._max_tensor = max_attribute, max_tensor
+        self.max_attribute, self._max_tensor = max_attribute, max_tensor
         self._seen: dict[int, str] = {}
 
     def kind(self, path: str) -> str | None:
@@ -73,8 +74,8 @@ class Reader:
             if name not in owner.attrs:
                 return None
             header = owner.attrs.get_id(name)
-            if math.prod(header.shape or ()) * header.dtype.itemsize > self._max_attribute:
-                raise Refused(f"the attribute {where!r} is larger than {self._max_attribute >> 20} MiB")
+            if math.prod(header.shape or ()) * header.dtype.itemsize > self.max_attribute:
+                raise Refused(f"the attribute {where!r} is larger than {self.max_attribute >> 20} MiB")
             return _plain(owner.attrs[name])
 
     def header(self, path: str) -> dict[str, Any] | None:
@@ -137,8 +138,9 @@ class Reader:
         if declared > self._max_tensor:
             way = "--max-weights (max_weights) allows more"
             raise Refused(f"{path!r} declares {declared:,} bytes, more than {self._max_tensor:,}; {way}")
-        if declared > MAX_RATIO * dataset.id.get_storage_size():
-            raise Refused(f"{path!r} declares {declared:,} bytes but holds {dataset.id.get_storage_size():,}")
+        stored = dataset.id.get_storage_size()
+        if declared > MAX_RATIO * stored or stored > self._file.id.get_filesize():
+            raise Refused(f"{path!r} declares {declared:,} bytes but holds {stored:,}")
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
@@ -215,7 +217,8 @@ class Connection:
                     self.answer(memoryview(array).cast("B") if array.size else b"", value=array.nbytes)
                     self.answer(value="whole")
                 else:
-                    self.answer(value=QUESTIONS[what](readers[place], *arguments))
+                    with small(ROOM * readers[place].max_attribute):
+                        self.answer(value=QUESTIONS[what](readers[place], *arguments))
             except Refused as error:
                 self.answer(refused=str(error))
 
@@ -228,6 +231,28 @@ def limit(memory: int, seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextlib.contextmanager
+def small(room: int) -> Iterator[None]:
+    """Let this process have so much memory more than it has, for as long as this lasts, where that can be said.
+
+    A text of variable length may be small in the file and stand in an attribute a million times.
+    """
+    try:
+        import resource
+
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        with open("/proc/self/statm", "rb") as file:
+            has = int(file.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (has + room if limits[1] < 0 else min(has + room, limits[1]), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def wait_for(child: int) -> int:
