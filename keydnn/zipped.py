@@ -95,6 +95,8 @@ class ZipMembers:
             if info.header_offset < end or (not end and info.header_offset):
                 raise kind(f"{source}: members of the archive overlap, or do not begin where it does")
             end = info.header_offset + 30 + info.compress_size
+            if end > size:
+                raise kind(f"{source}: {info.filename!r} ends behind the archive")
             with guard_zip(source, kind), archive.open(info):
                 pass  # what stands before its content calls it as the list of members does
 

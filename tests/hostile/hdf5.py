@@ -265,7 +265,9 @@ def training(path: Path, secret: Path) -> None:
     """Code where only training would look."""
     model(path)
     with h5py.File(path, "a") as file:
-        file.attrs["training_config"] = json.dumps({"loss": {"class_name": "function", "module": "os", "config": "system"}})
+        file.attrs["training_config"] = json.dumps(
+            {"loss": {"class_name": "function", "module": "os", "config": "system"}}
+        )
         file["optimizer_weights/again"] = h5py.ExternalLink(str(secret), "/")
 
 
@@ -281,7 +283,10 @@ def _files() -> Iterator[tuple[str, Hostile]]:
     for place in (KERNEL, "model_weights/d/d", "model_weights/d", "model_weights"):
         short = place.rpartition("/")[2].replace(":", "-")
         for link, says in ((external_link, "an external link"), (soft_link, "a soft link")):
-            yield f"{link.__name__.replace('_', '-')}-{short}", h5(LINKS, partial(changed, partial(at, place, link)), says)
+            yield (
+                f"{link.__name__.replace('_', '-')}-{short}",
+                h5(LINKS, partial(changed, partial(at, place, link)), says),
+            )
     yield "soft-link-through-external-link", h5(LINKS, partial(changed, through_a_link), "a soft link")
     for make in (gzip_bomb, never_written, too_many):
         yield make.__name__.replace("_", "-"), data(BOMBS, make, r"declares [\d,]+ bytes|max-weights")
