@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import tokenize
+import re
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -14,10 +14,16 @@ import numpy.typing as npt
 from keydnn.atomic import replace_file
 from keydnn.door import open_regular
 from keydnn.errors import InputError
+from keydnn.strict_json import clip
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 64 << 10  # bytes; NumPy's own headers have some hundred
 MAX_RANK = 32
+MAX_SIZE = (1 << 63) - 1  # bytes, axes of size 0 left out: NumPy makes no larger array
+ITEM = r"\s*+['\"](\w++)['\"]\s*+:\s*+('[^']*+'|\"[^\"]*+\"|\[[^\[\]]*+\]|\w++|\([\d\s,]*+\))\s*+"
+HEADER = re.compile(rf"\s*+\{{{ITEM},{ITEM},{ITEM},?\s*+\}}\s*+")  # as NumPy writes it, and everybody else
+SHAPE = re.compile(r"\(\s*+(?:\d{1,19}+\s*+(?:,\s*+|(?=\))))*+\)")
+DESCR = re.compile(r"['\"]([<>|=][fiubUS][1-9]\d{0,9})['\"]")
 
 
 def read_npy(path: Path, mapped: bool = False) -> npt.NDArray[np.generic]:
@@ -76,34 +82,39 @@ def _kind(head: bytes) -> str:
 
 
 def _header(where: str, head: bytes, rest: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Give shape, order, dtype and where the data starts."""
+    """Give shape, order, dtype and where the data starts; the text is taken to pieces, and never given to Python."""
     version = head[6:8]
-    wide = version in (b"\x02\x00", b"\x03\x00")
     if version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
         raise InputError(f"{where}: .npy version {list(version)} is not known")
-    stream = io.BytesIO(head[8:] + rest)
-    try:
-        read = np.lib.format.read_array_header_2_0 if wide else np.lib.format.read_array_header_1_0
-        shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        KeyError,
-        EOFError,
-        RecursionError,
-        MemoryError,
-        tokenize.TokenError,
-    ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{where}: damaged .npy header: {reason}") from None
-    if dtype.hasobject:
+    begin = 10 if version == b"\x01\x00" else 12
+    length = int.from_bytes(head[8:begin], "little")
+    text = (head + rest)[begin : begin + length].decode("latin-1")
+    if length > MAX_HEADER or len(text) < length:
+        raise InputError(f"{where}: damaged .npy header: {length:,} bytes; there are {len(text):,} that may be read")
+    found = HEADER.fullmatch(text)
+    said = dict(zip(found.groups()[::2], found.groups()[1::2], strict=True)) if found else {}
+    if said.keys() != {"descr", "fortran_order", "shape"} or said["fortran_order"] not in ("True", "False"):
+        raise InputError(f"{where}: damaged .npy header: {clip(text.strip(), 100)!r}")
+    dtype = _dtype(where, said["descr"])
+    sizes = re.findall(r"\d+", said["shape"]) if SHAPE.fullmatch(said["shape"]) else ["-1"]
+    shape = tuple(map(int, sizes))
+    sane = len(shape) <= MAX_RANK and all(0 <= size <= MAX_SIZE for size in shape)
+    if not sane or math.prod(size for size in shape if size) * dtype.itemsize > MAX_SIZE:
+        raise InputError(f"{where}: damaged .npy header: shape {clip(said['shape'], 100)}")
+    return shape, said["fortran_order"] == "True", dtype, begin + length
+
+
+def _dtype(where: str, descr: str) -> np.dtype[Any]:
+    """Give the dtype that a header names in quotation marks."""
+    found = DESCR.fullmatch(descr)
+    if descr.strip("'\"|") == "O":
         raise InputError(f"{where}: holds Python objects, neither real numbers nor text; nothing is ever unpickled")
-    if dtype.kind not in "fiubUS" or not dtype.itemsize:
-        raise InputError(f"{where}: holds {dtype}, neither real numbers nor text")
-    if len(shape) > MAX_RANK or any(type(size) is not int or size < 0 for size in shape):
-        raise InputError(f"{where}: damaged .npy header: shape {shape}")
-    return shape, bool(fortran), dtype, 8 + stream.tell()
+    if found is None:
+        raise InputError(f"{where}: holds {clip(descr, 60)}, neither real numbers nor text")
+    try:
+        return np.dtype(found[1])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: damaged .npy header: {clip(str(error), 100)}") from None
 
 
 def write_npy(path: Path, array: npt.NDArray[np.generic]) -> None:

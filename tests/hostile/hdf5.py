@@ -113,7 +113,7 @@ def many_references(path: Path, secret: Path) -> None:
     model(path)
     with h5py.File(path, "a") as file:
         del file["model_weights"].attrs["layer_names"]
-        texts = np.array(["x" * (1 << 20), *("y%d" % place for place in range(3999))], object)
+        texts = np.array(["x" * (1 << 20), *(f"y{place}" for place in range(3999))], object)
         file["model_weights"].attrs.create("layer_names", texts, dtype=h5py.string_dtype())
     content = bytearray(path.read_bytes())
     found = re.search(struct.pack("<I", 1 << 20) + b".{12}" + struct.pack("<I", 2), content, re.DOTALL)
@@ -235,6 +235,14 @@ def filtered(code: int, group: h5py.Group, name: str, secret: Path) -> None:
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ones((4, 3), "f4"))
 
 
+def filter_unknown(path: Path, secret: Path) -> None:
+    """Data that were written with a filter that is nowhere: its number takes that of gzip's place in the file."""
+    model(path, partial(kernel, partial(built_in, {"compression": "gzip", "chunks": (4, 3)})))
+    content = path.read_bytes()
+    name = content.index(b"deflate\0")
+    path.write_bytes(content[: name - 8] + struct.pack("<H", 32015) + content[name - 6 :])
+
+
 def built_in(options: dict[str, Any], group: h5py.Group, name: str, secret: Path) -> None:
     group.create_dataset(name, data=np.ones((4, 3), "f4"), **options)
 
@@ -321,6 +329,7 @@ def _files() -> Iterator[tuple[str, Hostile]]:
     yield "windows-groups-3000", h5(CYCLES, many_windows_groups, "no model_config and no weights")
     for code in (32015, 32001, 307, 32000):
         yield f"filter-{code}", data(FILTERS, partial(filtered, code), f"compressed with filter {code}")
+    yield "filter-unknown", h5(FILTERS, filter_unknown, "compressed with filter 32015")
     yield "filter-lzf", data(FILTERS, partial(built_in, {"compression": "lzf"}), "compressed with filter 32000")
     yield "filter-scale-offset", data(FILTERS, partial(built_in, {"scaleoffset": 2}), "compressed with filter 6")
     yield "user-block", h5(CRASHES, user_block, "neither HDF5 nor")

@@ -52,6 +52,8 @@ def mutate(base: Base, pick: random.Random, aimed: bool) -> Mutant:
         if _damage(content, min(place, len(content) - 1), pick, text=base.text) == "cut":
             found = "cut"
             break
+    if content == base.files[name]:  # zeros over zeros
+        content[min(place, len(content) - 1)] ^= 1
     return Mutant(base, name, bytes(content), found)
 
 

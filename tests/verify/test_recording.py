@@ -174,7 +174,7 @@ def test_other_archives_are_refused(path, tmp_path):
 
 def test_missing_files_folders_and_odd_names(tmp_path):
     refused(tmp_path / "none.npz", "cannot be read")
-    refused(tmp_path, "cannot be read")
+    refused(tmp_path, "is a folder")
     refused(Path("a\0b"), "cannot be read")
     (tmp_path / "e.npz").write_bytes(b"")
     refused(tmp_path / "e.npz", "no recording; keydnn record")

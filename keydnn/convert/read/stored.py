@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keydnn.convert.read.archive import WEIGHTS, weights_in
+from keydnn.convert.read.archive import WEIGHTS, FolderMembers, weights_in
 from keydnn.convert.read.hdf5.client import Library
 from keydnn.convert.read.hdf5.file import NOT_OF_THE_MODEL, H5File, open_h5
 from keydnn.convert.read.kinds import kind_of
@@ -19,7 +18,7 @@ from keydnn.convert.read.record import StoredTensor
 from keydnn.convert.read.shards import open_shards
 from keydnn.convert.read.v3 import LISTS, RANDOM_STATES, TWICE, Store, own_tensors
 from keydnn.errors import KerasFileError, KerasInteropError
-from keydnn.zipped import ZipMembers, guard_zip
+from keydnn.zipped import open_zip
 
 KERAS1 = re.compile(r"param_\d+|.+_([WUb](_[a-z])?|gamma|beta|running_(mean|std))")  # how Keras 1 names weights
 GIVE = 'give the architecture: architecture="model.json", the text that Keras\' model.to_json() gives'
@@ -74,12 +73,11 @@ def open_stored(path: Path, limits: Limits = DEFAULT) -> Iterator[tuple[StoredLa
         elif kind == "hdf5":
             yield _of_h5(open_h5(library, str(path), path.name), path.name)
         elif kind == "folder":
-            yield tuple(_walk(open_h5(library, str(path / WEIGHTS), f"{WEIGHTS} of {path.name}"), ""))
+            place = FolderMembers(path).place(WEIGHTS)
+            yield tuple(_walk(open_h5(library, place, f"{WEIGHTS} of {path.name}"), ""))
         else:
-            with guard_zip(path.name, KerasFileError):
-                archive = zipfile.ZipFile(path)
-            with archive:
-                yield tuple(_walk(weights_in(library, ZipMembers(archive, path.name, KerasFileError), limits), ""))
+            with open_zip(path, KerasFileError) as members:
+                yield tuple(_walk(weights_in(library, members, limits), ""))
 
 
 def _of_h5(file: H5File, source: str) -> tuple[StoredLayer, ...]:
