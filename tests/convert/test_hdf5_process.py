@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -17,7 +19,7 @@ import pytest
 from keydnn.convert.read.hdf5 import client, process
 from keydnn.convert.read.hdf5.client import Library
 from keydnn.convert.read.hdf5.file import open_h5
-from keydnn.convert.read.limits import Limits
+from keydnn.convert.read.limits import PATIENCE, Limits
 from keydnn.errors import KerasFileError
 
 LIMITS = Limits(max_weights=1 << 20, timeout=0.5)
@@ -194,6 +196,11 @@ def test_numbers_that_end_early_are_an_error(path, tmp_path, monkeypatch, answer
         {"shape": 2, "dtype": "float32"},
         {"shape": [2], "dtype": "object"},
         {"shape": [2]},
+        {"shape": [1 << 62, 0, 1 << 62], "dtype": "float32"},
+        {"shape": [1] * 33, "dtype": "float32"},
+        {"shape": [2], "dtype": ["float32"]},
+        [],
+        3,
     ],
     ids=json.dumps,
 )
@@ -202,6 +209,52 @@ def test_headers_are_checked(path, tmp_path, monkeypatch, header):
     serving(monkeypatch, tmp_path, program + "time.sleep(60)")
     with pytest.raises(KerasFileError, match="holds no numbers"):
         read(path)
+
+
+def test_many_slow_answers_end_as_one_does(path, tmp_path, monkeypatch):
+    slow = OPENED + "say(value=[])\nwhile sys.stdin.readline():\n    time.sleep(0.2)\n    say(value='group')\n"
+    serving(monkeypatch, tmp_path, slow)
+    begun = time.monotonic()
+    with closing(Library(LIMITS)) as library:
+        file = opened(library, path)
+        for _ in range(10):
+            file.kind("w")
+        with pytest.raises(KerasFileError, match="did not answer"):
+            list(map(file.kind, ["w"] * 100))
+    assert PATIENCE * LIMITS.timeout - 0.5 < time.monotonic() - begun < 10
+
+
+def test_the_process_ends_with_its_standard_input(path):
+    """As it does where whoever has started it is killed; so do its copies, which have the same."""
+    command = [sys.executable, "-P", str(process.SERVER)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        said = [json.loads(started.stdout.read(*struct.unpack("<Q", started.stdout.read(8))))]
+        for request in (["begin", 1 << 40, 1000], ["open", 0, path, 1 << 20, 1 << 20], ["names", 0, ""], ["end"]):
+            started.stdin.write(json.dumps(request).encode() + b"\n")
+            started.stdin.flush()
+            said.append(json.loads(started.stdout.read(*struct.unpack("<Q", started.stdout.read(8)))))
+        started.stdin.close()
+        assert started.wait(30) == 0
+    assert list(said[0]) == list(said[1]) == ["value"]
+    assert said[2:] == [{"value": 0}, {"value": ["big", "bytes", "empty", "w"]}, {"ended": 0}]
+
+
+def test_a_busy_copy_does_not_outlive_whoever_asks(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # to open it takes until somebody writes
+    command = [sys.executable, "-P", str(process.SERVER)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        started.stdout.read(*struct.unpack("<Q", started.stdout.read(8)))
+        started.stdin.write(b'["begin", 1099511627776, 1000]\n')
+        started.stdin.flush()
+        copy = json.loads(started.stdout.read(*struct.unpack("<Q", started.stdout.read(8))))["value"]
+        started.stdin.write(json.dumps(["open", 0, str(tmp_path / "pipe"), 1 << 20, 1 << 20]).encode() + b"\n")
+        started.stdin.flush()
+        time.sleep(0.2)
+        started.stdin.close()
+        assert json.loads(started.stdout.read(*struct.unpack("<Q", started.stdout.read(8)))) == {"ended": -9}
+        assert started.wait(30) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(copy, 0)
 
 
 def test_all_weights_together_are_bounded(path):
