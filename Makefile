@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PARITY := .venv-parity
 
-.PHONY: demo test check parity clean
+.PHONY: demo test check coverage parity clean
 
 demo: $(VENV)/.core
 	$(BIN)/keydnn demo
@@ -17,6 +17,13 @@ check: $(VENV)/.check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Branch coverage of what reads files of strangers, in both processes.
+coverage: $(VENV)/.check
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q tests/convert tests/checkpoint tests/hostile tests/test_npy.py
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # The same comparisons against the real Keras (TensorFlow backend) and tf-keras, in an environment of its own.
 parity: $(PARITY)/.parity

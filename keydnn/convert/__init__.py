@@ -19,9 +19,10 @@ from keydnn.convert.normalize.notes import Notes, Options, Rewrite
 from keydnn.convert.read import Given, Source, open_keras
 from keydnn.convert.read.limits import DEFAULT, Limits
 from keydnn.convert.read.record import KerasModel
-from keydnn.errors import KerasInteropError, MissingWeightsError, Obstacle
+from keydnn.errors import KerasFileError, KerasInteropError, KeyDNNError, MissingWeightsError, Obstacle
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Array, Shape
+from keydnn.strict_json import clip
 
 __all__ = [
     "BUILDERS",
@@ -39,6 +40,8 @@ __all__ = [
     "new_notes",
     "reads",
 ]
+
+UNFORESEEN = "not what Keras writes, in a way that no check has foreseen"
 
 
 class FoundWeight(NamedTuple):
@@ -127,6 +130,13 @@ def convert(
             assembled = assemble(flat, notes)
     except MissingWeightsError as error:
         raise MissingWeightsError(f"{error} in {_called(source)}") from None
+    except KeyDNNError:
+        raise
+    except MemoryError as error:
+        raise KerasFileError(f"{_called(source)}: there is not enough memory for its weights") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        what = clip(f"{type(error).__name__}: {error}", 200)  # of what no check has foreseen, a stranger made this
+        raise KerasFileError(f"{_called(source)}: {UNFORESEEN} ({what})") from error
     return _conversion(model, flat, assembled, notes, keep_weights)
 
 

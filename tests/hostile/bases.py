@@ -23,6 +23,7 @@ from tests.checkpoint import samples
 from tests.convert import files
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+ARCHITECTURE = "architecture.json"
 OPTIONS = Options(allow_non_linear_activation=True, channels_last=True)
 
 
@@ -52,12 +53,15 @@ class Base:
         read.
     text
         Whether they are text.
+    values
+        Whether they are JSON in which other values are put, instead of being damaged: the architecture beside a file.
     """
 
     files: Mapping[str, bytes]
     main: str
     regions: Mapping[str, list[Region]]
     text: bool = False
+    values: bool = False
 
     def read(self, folder: Path, content: Mapping[str, bytes], timeout: float) -> str:
         for name, data in content.items():
@@ -66,7 +70,8 @@ class Base:
         if path.suffix == ".json":
             found = checkpoint.read(path)
             return digest(found.graph, found.source, found.check)
-        return digest(convert(path, OPTIONS, limits=Limits(timeout=timeout)).require_graph())
+        given = folder / ARCHITECTURE if ARCHITECTURE in content else None
+        return digest(convert(path, OPTIONS, given, limits=Limits(timeout=timeout)).require_graph())
 
 
 def digest(graph: Graph, *more: Any) -> str:
@@ -223,7 +228,24 @@ def _sidecar() -> Iterator[Base]:
         yield Base(written, "m.json", {"m.json": json_regions(written["m.json"])}, text=True)
 
 
-CONTAINERS: dict[str, Callable[[], Iterator[Base]]] = {"h5": _h5, "keras": _keras, "json": _json, "sidecar": _sidecar}
+def _config() -> Iterator[Base]:
+    for path in sorted(GOLDEN.glob("*.keras")) + sorted(GOLDEN.glob("*.h5")):
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read("config.json")
+                version = json.loads(archive.read("metadata.json"))["keras_version"]
+        else:
+            with h5py.File(path, "r") as file:
+                text, version = file.attrs["model_config"], str(file.attrs.get("keras_version", "1"))
+        config = json.dumps(json.loads(text) | {"keras_version": version}).encode()
+        written = {f"m{path.suffix}": path.read_bytes(), ARCHITECTURE: config}
+        regions = {ARCHITECTURE: [Region(0, len(config), "structure")]}
+        yield Base(written, f"m{path.suffix}", regions, values=True)
+
+
+CONTAINERS: dict[str, Callable[[], Iterator[Base]]] = {
+    "h5": _h5, "keras": _keras, "json": _json, "sidecar": _sidecar, "config": _config,
+}  # fmt: skip
 
 
 def make(container: str) -> list[Base]:

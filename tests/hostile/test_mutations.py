@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from keydnn import KerasFileError, convert
 from keydnn.errors import KeyDNNError
 from tests.hostile import bases, mutate
+from tests.hostile.bases import ARCHITECTURE
+from tests.hostile.kind import read
 
-COUNTS = {"h5": 300, "keras": 600, "json": 1000, "sidecar": 1000}  # HDF5 takes the longest
+COUNTS = {"h5": 300, "keras": 600, "json": 1000, "sidecar": 1000, "config": 600}  # HDF5 takes the longest
 CORPUS = sorted(path for path in mutate.CORPUS.glob("*") if path.is_dir())
 
 
@@ -24,13 +27,13 @@ def test_mutations_are_refused_or_change_nothing(container):
 @pytest.mark.parametrize("folder", CORPUS, ids=lambda folder: folder.name)
 def test_what_was_wrong_once_is_right(folder, tmp_path):
     """The files that were read as something else, raised another error or took too long."""
-    from tests.hostile.kind import read
-
     content = {path.name: path.read_bytes() for path in folder.iterdir()}
     for name, data in content.items():
         (tmp_path / name).write_bytes(data)
+    given = {"architecture": tmp_path / ARCHITECTURE} if ARCHITECTURE in content else None
+    main = next(name for name in sorted(content) if name.startswith("m.") and "safe" not in name)
     with pytest.raises(KeyDNNError):
-        read(tmp_path / next(name for name in sorted(content) if name.startswith("m.") and "safe" not in name))
+        read(tmp_path / main, given)
 
 
 def test_the_same_seed_makes_the_same_files():
@@ -59,3 +62,16 @@ def test_a_reading_process_that_dies_or_hangs_is_seen_and_replaced(monkeypatch):
     reader.pipe.send(0)
     assert reader.receive(0, 60).kind in ("same", "typed")
     reader.close()
+
+
+@pytest.mark.parametrize(
+    "raised", [KeyError("x"), TypeError("x"), MemoryError(), RecursionError("x"), ZeroDivisionError()]
+)
+def test_what_no_check_has_foreseen_is_a_typed_error(raised, monkeypatch):
+    def fail(*arguments):
+        raise raised
+
+    monkeypatch.setattr(convert, "assemble", fail)
+    with pytest.raises(KerasFileError, match=r"no check has foreseen|not enough memory") as caught:
+        convert.convert(bases.GOLDEN / "keras3_norms_keras.keras", bases.OPTIONS)
+    assert caught.value.__cause__ is raised

@@ -237,7 +237,11 @@ def _in_order(model: KerasModel) -> Iterator[tuple[Layer, int]]:
     waits = [0] * len(calls)
     for place, (layer, number) in enumerate(calls):
         call = layer.calls[number] if layer.calls else Call(())
-        for read in {places[ref.layer, ref.call] for ref in refs_in((call.args, call.kwargs))}:
+        refs = [(ref.layer, ref.call) for ref in refs_in((call.args, call.kwargs))]
+        unknown = next((name for name, called in refs if (name, called) not in places), None)
+        if unknown is not None:  # a model in a model that gives nothing
+            raise KerasFileError(f"{model.source}: layer {layer.name!r} reads {unknown!r}, which gives nothing")
+        for read in {places[ref] for ref in refs}:
             readers.setdefault(read, []).append(place)
             waits[place] += 1
     ready = [place for place, count in enumerate(waits) if not count]

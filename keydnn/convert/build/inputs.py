@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import NoneType
 
 from keydnn.convert.build.registry import BUILDERS
 from keydnn.convert.read.record import KerasModel, Layer, refs_in
 from keydnn.errors import KerasFileError
 from keydnn.modules.base import Shape
-from keydnn.strict_json import Json
+from keydnn.strict_json import Json, clip
 
 MAX_RANK = 8
 INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -32,6 +33,10 @@ def input_shape(layer: Layer, source: str, fixed: bool) -> Shape:
     fits = isinstance(shape, list) and 1 <= len(shape) <= MAX_RANK
     if not fits or not all(size is None or (type(size) is int and size > 0) for size in shape):
         raise KerasFileError(f"{source}: the input {layer.name!r} has no usable shape: {shape!r}")
+    if not isinstance(config.get("dtype"), (str, NoneType)):
+        raise KerasFileError(
+            f"{source}: the input {layer.name!r} has no usable dtype: {clip(repr(config['dtype']), 60)}"
+        )
     return (shape[0] if fixed else None, *shape[1:])
 
 

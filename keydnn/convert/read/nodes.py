@@ -32,7 +32,7 @@ def structure_of(value: Json) -> Any:
 
 
 def _ref(triple: Sequence[Json]) -> TensorRef:
-    layer, call, tensor = triple[:3]
+    layer, call, tensor = triple[:3] if len(triple) > 2 else (None, None, None)
     if not isinstance(layer, str) or type(call) is not int or type(tensor) is not int or call < 0 or tensor < 0:
         raise TypeError(f"tensor {triple!r}")
     return TensorRef(layer, call, tensor)
