@@ -36,16 +36,17 @@ PARTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True)
 class Ref:
-    """What a call of a layer gives."""
+    """What a call of a layer gives; of several things that it gives the one at ``place``."""
 
     layer: Layer
     call: int
     shape: Shape
     dtype: str
+    place: int = 0
 
     def tensor(self) -> dict[str, Any]:
         """Give it as an argument of a call."""
-        history = [self.layer.name, self.call, 0]
+        history = [self.layer.name, self.call, self.place]
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
@@ -196,7 +197,9 @@ class KerasDocument:
 
     def described(self) -> dict[str, Any]:
         """Give the model as ``config.json`` has it."""
-        given, results = ([[ref.layer.name, ref.call, 0] for ref in refs] for refs in (self.inputs, self.outputs))
+        given, results = (
+            [[ref.layer.name, ref.call, ref.place] for ref in refs] for refs in (self.inputs, self.outputs)
+        )
         return {
             "module": "keras.src.models.functional",
             "class_name": "Functional",

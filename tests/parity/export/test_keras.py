@@ -73,7 +73,7 @@ def knows_its_shapes(document, model):
     made = {layer.name: layer for layer in model.operations}
     read = [ref for layer in document.ordered for call in layer.calls for ref in call.reads()]
     for ref in [*read, *document.outputs]:
-        tensor = made[ref.layer.name]._inbound_nodes[ref.call].output_tensors[0]
+        tensor = made[ref.layer.name]._inbound_nodes[ref.call].output_tensors[ref.place]
         assert (tuple(tensor.shape), tensor.dtype) == (ref.shape, ref.dtype), ref.layer.name
 
 
