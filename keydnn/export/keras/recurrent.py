@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keydnn.export.keras.activation import NAMED
-from keydnn.export.keras.site import AnyArray, Ref, Rules, Site, Value
+from keydnn.export.keras.document import Ref
+from keydnn.export.keras.site import AnyArray, Rules, Site, Value
 from keydnn.graph import Graph, Input, Node, Output
 from keydnn.modules.base import Module, Shape
 from keydnn.modules.recurrent import GRU, Recurrent, Steps
