@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,14 +24,6 @@ RANDOM = "seed_generator/"  # the sub-layer that has the state of random numbers
 LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
 # Layers whose weights have axes of the input, which need not be in the order of the original model.
 PLACED = ("LayerNormalization", "Normalization", "PReLU", "RMSNormalization")
-# Layers that are several here, with the weights that have other names there.
-PARTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
-    f"SeparableConv{axes}D": {
-        f"DepthwiseConv{axes}D": {"depthwise_kernel": "depthwise_kernel"},
-        f"Conv{axes}D": {"kernel": "pointwise_kernel"},
-    }
-    for axes in (1, 2)
-}
 
 
 @dataclass(frozen=True)
@@ -243,18 +235,18 @@ class KerasDocument:
         inside = Counter(tops.values())
         for path, layers in owners.items():
             original, top = originals[path], tops[path]
-            names = PARTS.get(original, {original: {}})
             if top is None:
                 refused[path] = "perhaps within another layer: what was rewritten on its import is not known"
             elif inside[top] > 1 and (self.containers or {}).get(top) != "Bidirectional":
                 refused[path] = f"one of several layers within {top}"
-            elif [layer.class_name for layer in layers] != list(names):
+            elif [layer.class_name for layer in layers] != [original]:
                 written = ", ".join(layer.class_name for layer in layers)
                 refused[path] = f"{original}, whose weights are those of {written} here"
-            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
+            elif original in PLACED and any(map(_has_places, layers[0].weights.values())):
                 refused[path] = f"{original} of several axes, which may be in another order there"
             else:
-                found.setdefault(top, {}).update(_named(path, layers, names))
+                own = {name: array for name, array in layers[0].weights.items() if not name.startswith(RANDOM)}
+                found.setdefault(top, {}).update({f"{path}/{name}:0": array for name, array in own.items()})
         refuse(refused, "Keras' weights by layer")
         return legacy_file(LEGACY_VERSION, found)
 
@@ -283,11 +275,6 @@ class KerasDocument:
         return originals, owners
 
 
-def _named(
-    path: str, layers: Sequence[Layer], names: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Give the weights of the layers that one of the original model is, under their names there."""
-    for layer in layers:
-        for key, array in layer.weights.items():
-            if not key.startswith(RANDOM):
-                yield f"{path}/{names[layer.class_name].get(key, key)}:0", array
+def _has_places(array: npt.NDArray[Any]) -> bool:
+    """Tell whether an array has several axes that count."""
+    return len([size for size in array.shape if size > 1]) > 1

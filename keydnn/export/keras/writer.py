@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 
 from keydnn.errors import ExportError
-from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref, mapped
+from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref
+from keydnn.export.keras.fusing import fused
 from keydnn.export.keras.layout import ChannelsLast, with_channels_last
 from keydnn.export.keras.site import Refused, Rule, Site, Value
 from keydnn.export.rules import refuse
@@ -63,7 +63,7 @@ class Writer:
             else:
                 reasons[output.value] = "a constant, which cannot be an output of a functional model"
         refuse(reasons, TARGET)
-        outputs = _with_activations(list(self._layers), outputs)
+        outputs = fused(list(self._layers), outputs)
         self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
         self._name_layers()
         return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs), containers)
@@ -124,45 +124,3 @@ def _flat(node: Node) -> str:
     if not node.name.startswith(layer):
         layer = ""
     return _legal(layer + re.sub(r"[.@]", "_", node.name.removeprefix(layer)))
-
-
-# Layers that take an activation.
-FUSING = {
-    *(f"Conv{axes}D{kind}" for axes in (1, 2, 3) for kind in ("", "Transpose")),
-    "DepthwiseConv1D",
-    "DepthwiseConv2D",
-    "Dense",
-}
-
-
-def _with_activations(layers: list[Layer], outputs: list[Ref]) -> list[Ref]:
-    """Put activations back into the layers that they were options of, where nothing else reads these.
-
-    Gives the outputs.  Layers that are options now are left without calls.
-    """
-    readers = Counter((ref.layer, ref.call) for ref in outputs)
-    for layer in layers:
-        readers.update((ref.layer, ref.call) for call in layer.calls for ref in call.reads())
-    taken: dict[Layer, Layer] = {}
-    for layer in layers:
-        if layer.class_name != "Activation" or layer.origin is None:
-            continue
-        read = [ref for call in layer.calls for ref in call.reads()]
-        owner = read[0].layer
-        alone = all(readers[owner, place] == 1 for place in range(len(owner.calls)))
-        same = {ref.layer for ref in read} == {owner} and len(read) == len(owner.calls)
-        if alone and same and owner.origin == layer.origin and owner.class_name in FUSING and not owner.is_operation:
-            owner.config["activation"] = layer.config["activation"]
-            taken[layer] = owner
-    calls = {(layer, place): ref for layer in taken for place, call in enumerate(layer.calls) for ref in call.reads()}
-
-    def bypass(ref: Ref) -> Ref:
-        return calls.get((ref.layer, ref.call), ref)
-
-    for layer in layers:
-        if layer not in taken:
-            for place, call in enumerate(layer.calls):
-                layer.calls[place] = type(call)(mapped(call.args, bypass), mapped(call.kwargs, bypass))
-    for layer in taken:
-        layer.calls.clear()
-    return [bypass(ref) for ref in outputs]
