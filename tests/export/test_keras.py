@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keydnn import from_keras
-from keydnn.errors import ExportError, MissingWeightsError
+from keydnn.errors import ExportError, KerasInteropError, MissingWeightsError
 from keydnn.export import keras as target
 from keydnn.export.keras import activation, translate
 from keydnn.export.rules import rules_of
@@ -61,18 +61,25 @@ def test_keydnn_opens_it_and_answers_the_same(path, tmp_path):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
 
 
-BATCHES = ("time-fold", "time-fold, rank 2", "time-unfold")  # KeyDNN takes no Keras operation that mixes examples
+# What KeyDNN does not take from Keras: examples that are mixed, functions that are models.
+UNREAD = ("time-fold", "time-fold, rank 2", "time-unfold")
+MAY_BE_UNREAD = ("recurrent", "resize", "lookup", "text", "hashing", "category", "indexing", "rearrange")
 NO_OUTPUT = ("constant-one number", "constant-an example")
+EXPORTED = [
+    name for name, case in CASES.items() if type(case.module).__name__ in rules_of(target) and name not in NO_OUTPUT
+]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in (*BATCHES, *NO_OUTPUT)])
+@pytest.mark.parametrize("name", EXPORTED)
 def test_keydnn_opens_every_case(name, tmp_path):
-    case = CASES[name]
-    if type(case.module).__name__ not in rules_of(target):
-        pytest.skip(f"{type(case.module).__name__} is not exported to Keras")
-    written = tmp_path / "case.keras"
-    written.write_bytes(translate(case.graph, "case").archive())
-    found, wanted = from_keras(written, strict=False).graph.forward(case.inputs), case.graph.forward(case.inputs)
+    case, written = CASES[name], tmp_path / "case.keras"
+    try:
+        written.write_bytes(translate(case.graph, "case").archive())
+        again = from_keras(written, strict=False).graph
+    except (KerasInteropError, ExportError):
+        assert name in UNREAD or name.partition("-")[0] in MAY_BE_UNREAD
+        return
+    found, wanted = again.forward(case.inputs), case.graph.forward(case.inputs)
     largest = np.abs(wanted[0][np.isfinite(wanted[0])]).max(initial=0)
     np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=3e-6 * largest)
 

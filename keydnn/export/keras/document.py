@@ -20,6 +20,7 @@ from keydnn.modules.base import Shape
 KERAS_VERSION = "3.15.1"  # whose classes are written
 SAVED = "1980-01-01@00:00:00"  # zip files begin then; any other date would make files differ
 INPUT = "InputLayer"
+WRAPPER = "TimeDistributed"
 RANDOM = "seed_generator/"  # the sub-layer that has the state of random numbers
 LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
 # Layers whose weights have axes of the input, which need not be in the order of the original model.
@@ -90,9 +91,14 @@ class Layer:
         return self.module != "keras.layers"
 
     @property
+    def kind(self) -> str:
+        """Its class, or of a wrapper the class of what is within."""
+        return self.config["layer"].kind if self.class_name == WRAPPER else self.class_name
+
+    @property
     def is_plain(self) -> bool:
         """Whether it has no weights: states of random numbers are none."""
-        return all(name.startswith(RANDOM) for name in self.weights)
+        return all(RANDOM in name for name in self.weights)
 
     def call(self, args: list[Any], kwargs: Mapping[str, Any], shape: Shape, dtype: str) -> Ref:
         """Call it."""
@@ -144,6 +150,8 @@ def plain(value: Any) -> Any:
     """Give a value as Keras stores it in JSON; text and numbers as they are."""
     if isinstance(value, Ref):
         return value.tensor()
+    if isinstance(value, Layer):
+        return {key: item for key, item in value.described().items() if key not in ("name", "inbound_nodes")}
     if isinstance(value, np.ndarray):
         dtype = str(value.dtype)
         return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": dtype}}
@@ -239,13 +247,13 @@ class KerasDocument:
                 refused[path] = "perhaps within another layer: what was rewritten on its import is not known"
             elif inside[top] > 1 and (self.containers or {}).get(top) != "Bidirectional":
                 refused[path] = f"one of several layers within {top}"
-            elif [layer.class_name for layer in layers] != [original]:
-                written = ", ".join(layer.class_name for layer in layers)
+            elif [layer.kind for layer in layers] != [original]:
+                written = ", ".join(layer.kind for layer in layers)
                 refused[path] = f"{original}, whose weights are those of {written} here"
             elif original in PLACED and any(map(_has_places, layers[0].weights.values())):
                 refused[path] = f"{original} of several axes, which may be in another order there"
             else:
-                own = {name: array for name, array in layers[0].weights.items() if not name.startswith(RANDOM)}
+                own = {name: array for name, array in layers[0].weights.items() if RANDOM not in name}
                 found.setdefault(top, {}).update({f"{path}/{name}:0": array for name, array in own.items()})
         refuse(refused, "Keras' weights by layer")
         return legacy_file(LEGACY_VERSION, found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from keydnn.export.keras.document import Call, Layer, Ref, mapped
 
@@ -29,41 +29,52 @@ def fused(layers: Sequence[Layer], outputs: Sequence[Ref]) -> list[Ref]:
     -------
     The outputs.
     """
-    readers = Counter((ref.layer, ref.call) for ref in outputs)
+    readers: dict[tuple[Layer, int], list[Layer | None]] = defaultdict(list)
+    for ref in outputs:
+        readers[ref.layer, ref.call].append(None)
     for layer in layers:
-        readers.update((ref.layer, ref.call) for call in layer.calls for ref in call.reads())
+        for call in layer.calls:
+            for ref in call.reads():
+                readers[ref.layer, ref.call].append(layer)
     instead: dict[tuple[Layer, int], Ref] = {}
 
     def current(ref: Ref) -> Ref:
         return instead.get((ref.layer, ref.call), ref)
 
     for layer in layers:
-        before = _alone_before(layer, readers)
-        if before is None:
-            continue
-        if layer.class_name == "Activation" and before.class_name in TAKING and "activation" not in before.config:
-            before.config["activation"] = layer.config["activation"]
-            instead |= {(layer, place): ref for place, call in enumerate(layer.calls) for ref in call.reads()}
-            layer.calls.clear()
-        elif _are_separable(before, layer):
-            _separate(before, layer)
-            layer.calls, before.calls = before.calls, []
+        behind = _only_behind(layer, readers)
+        if layer.class_name in TAKING and _are_one_activation(behind):
+            layer.config["activation"] = behind[0].config["activation"]
+            for part in behind:
+                instead |= {(part, place): ref for place, call in enumerate(part.calls) for ref in call.reads()}
+                part.calls = []
+        elif len(behind) == 1 and _are_separable(layer, behind[0]):
+            _separate(layer, behind[0])
+            behind[0].calls, layer.calls = layer.calls, []
     for layer in layers:
         layer.calls = [Call(mapped(call.args, current), mapped(call.kwargs, current)) for call in layer.calls]
     return [current(ref) for ref in outputs]
 
 
-def _alone_before(layer: Layer, readers: Counter[tuple[Layer, int]]) -> Layer | None:
-    """Give the layer whose every call is read by one of this layer's, in order, and by nothing else, of one origin."""
-    read = [ref for call in layer.calls for ref in call.reads()]
-    if not read or layer.origin is None:
-        return None
-    before = read[0].layer
-    one_each = [(before, place) for place in range(len(before.calls))]
-    if [(ref.layer, ref.call) for ref in read] != one_each or len(read) != len(layer.calls):
-        return None
-    alone = all(readers[place] == 1 for place in one_each)
-    return before if alone and before.origin == layer.origin and not before.is_operation else None
+def _only_behind(layer: Layer, readers: Mapping[tuple[Layer, int], Sequence[Layer | None]]) -> list[Layer]:
+    """Give the layers of its origin of which a call reads a call of this one, each alone and in order; else none."""
+    found: list[Layer] = []
+    for place in range(len(layer.calls)):
+        (reader, *others) = readers.get((layer, place), [None])
+        if reader is None or others or reader.is_operation or reader.origin is None or reader.origin != layer.origin:
+            return []
+        if reader not in found:
+            found.append(reader)
+    read = [ref for reader in found for call in reader.calls for ref in call.reads()]
+    in_order = [(ref.layer, ref.call) for ref in read] == [(layer, place) for place in range(len(layer.calls))]
+    return found if in_order and not layer.is_operation else []
+
+
+def _are_one_activation(layers: Sequence[Layer]) -> bool:
+    """Tell whether layers, one at least, are activations by the same name."""
+    return {layer.class_name for layer in layers} == {"Activation"} and all(
+        layer.config == layers[0].config for layer in layers
+    )
 
 
 def _are_separable(depthwise: Layer, pointwise: Layer) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from keydnn.errors import ExportError
 from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref
 from keydnn.export.keras.fusing import fused
-from keydnn.export.keras.layout import ChannelsLast, with_channels_last
+from keydnn.export.keras.layout import with_channels_last
 from keydnn.export.keras.site import Refused, Rule, Site, Value
+from keydnn.export.keras.steps import Stretch, bare, distributed, names_of, stretches
 from keydnn.export.rules import refuse
 from keydnn.graph import Graph, Input, Node
-from keydnn.modules.base import Module
+from keydnn.modules.base import Shape
 from keydnn.names import Names
 
 TARGET = "Keras"
@@ -36,6 +37,7 @@ class Writer:
         self._values: dict[str, Value] = {}
         self._layers: dict[Layer, str] = {}  # with the name that each would like to have
         self._made: dict[tuple[object, ...], Layer] = {}
+        self._distributed: dict[str, tuple[Stretch, list[tuple[Layer, Shape]]]] = {}  # by the name of the last node
 
     def write(self, containers: Mapping[str, str] | None) -> KerasDocument:
         """Give the model; ``containers`` are those of :class:`KerasDocument`.
@@ -53,8 +55,12 @@ class Writer:
         graph = with_channels_last(self._graph, self._rules)
         inputs = [self._input(given) for given in graph.inputs]
         reasons: dict[str, str] = {}
+        skipped = self._distribute(graph)
         for node in graph.nodes:
-            self._visit(node, graph, reasons)
+            if node.name in self._distributed:
+                self._call_steps(*self._distributed[node.name])
+            elif node.name not in skipped:
+                self._visit(node, graph, reasons)
         outputs = []
         for output in graph.outputs:
             value = self._values[output.value]
@@ -74,8 +80,28 @@ class Writer:
         self._values[given.name] = ref = layer.call([], {}, given.shape, given.dtype)
         return ref
 
+    def _distribute(self, graph: Graph) -> set[str]:
+        """Find what is computed for every step; give the nodes that are part of that, but for the last of each."""
+        skipped: set[str] = set()
+        same: dict[tuple[int, ...], list[tuple[Layer, Shape]]] = {}
+        for stretch in stretches(graph):
+            found = same.get(stretch.modules) or distributed(stretch, graph, self._rules)
+            if found is not None:
+                same[stretch.modules] = found
+                self._distributed[stretch.unfold.name] = stretch, found
+                skipped |= {stretch.fold.name, *(node.name for node in stretch.nodes)}
+        return skipped
+
+    def _call_steps(self, stretch: Stretch, layers: list[tuple[Layer, Shape]]) -> None:
+        value = self._values[stretch.unfold.inputs[1]]
+        for layer, name in names_of(dict(layers), stretch.unfold.name).items():
+            self._layers.setdefault(layer, name)
+        for layer, shape in layers:
+            value = layer.call([value], {}, shape, self._graph.dtypes[stretch.unfold.name])
+        self._values[stretch.unfold.name] = value
+
     def _visit(self, node: Node, graph: Graph, reasons: dict[str, str]) -> None:
-        module: Module = node.module.inner if isinstance(node.module, ChannelsLast) else node.module
+        module = bare(node)
         module.require_tensors()
         read = [self._values[name] for name in node.inputs]
         constants = [value for value in read if not isinstance(value, Ref)]
