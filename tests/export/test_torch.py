@@ -146,7 +146,7 @@ def test_the_class_is_named_after_the_model(name, class_name):
 
 def test_where_it_came_from_cannot_break_out_of_the_docstring():
     code = translate(chain(ReLU()), 'a"""\nimport os', {"file": "b\\"}).code
-    assert code.splitlines()[0] == '"""a____import os, from the Keras model b_; written by KeyDNN."""'
+    assert code.splitlines()[0] == '"""a____import os, written by KeyDNN from b_."""'
 
 
 def test_several_inputs_and_outputs_keep_their_names_and_order():
@@ -212,6 +212,16 @@ def test_free_sizes_are_padded_when_they_are_known():
     graph = chain(filled(Conv2d(3, 4, 3, 2, "same")), shape=(None, 3, None, 8))
     assert forward_of(graph) == ["x = same_pad(x, (3, 3), (2, 2))", "return self.layer_0(x)"]
     assert "def same_pad(" in translate(graph, "model").code
+
+
+def test_padding_that_is_the_same_for_all_sizes_is_the_layers():
+    modules = filled(Conv2d(3, 4, 3, 1, "same")), filled(Conv2d(4, 4, 1, 2, "same")), filled(Conv2d(4, 4, 4, 1, "same"))
+    assert forward_of(chain(*modules, shape=(None, 3, None, None))) == [
+        "x = self.layer_0(x)",
+        "x = self.layer_1(x)",
+        "x = F.pad(x, (1, 2, 1, 2))",
+        "return self.layer_2(x)",
+    ]
 
 
 def test_missing_weights_are_told():

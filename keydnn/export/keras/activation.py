@@ -37,12 +37,24 @@ OPERATIONS = {"CELU": "Celu", "HardShrink": "HardShrink", "SoftShrink": "SoftShr
 OTHER_WORDS = {"lambd": "threshold"}
 
 
+def relu(module: Any, site: Site) -> Value:
+    """``relu6`` has a name, too."""
+    if module.parameters() == NAMED["ReLU"][1] | {"max_value": 6.0} and not _was(site, "ReLU"):
+        return site.layer("Activation", {"activation": "relu6"})
+    return activation(module, site)
+
+
+def _was(site: Site, kind: str) -> bool:
+    """Tell whether the original layer was of a class."""
+    return site.origin is not None and site.origin.class_name == kind
+
+
 def activation(module: Any, site: Site) -> Value:
     """``Activation`` by name where the parameters are those of the name; else the layer or the operation."""
     kind, parameters = type(module).__name__, module.parameters()
     name, default = NAMED[kind]
     layer = LAYERS.get(kind)
-    if parameters == default and not (layer and site.origin and site.origin.class_name == layer):
+    if parameters == default and not (layer and _was(site, layer)):
         return site.layer("Activation", {"activation": name})
     if layer:
         return site.layer(layer, parameters)
@@ -98,5 +110,6 @@ RULES: Rules = dict.fromkeys(NAMED, activation) | {
     "HardTanh": hard_tanh,
     "Identity": identity,
     "PReLU": prelu,
+    "ReLU": relu,
     "Threshold": threshold,
 }

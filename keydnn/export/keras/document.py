@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,32 +20,26 @@ from keydnn.modules.base import Shape
 KERAS_VERSION = "3.15.1"  # whose classes are written
 SAVED = "1980-01-01@00:00:00"  # zip files begin then; any other date would make files differ
 INPUT = "InputLayer"
+WRAPPER = "TimeDistributed"
 RANDOM = "seed_generator/"  # the sub-layer that has the state of random numbers
 LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
 # Layers whose weights have axes of the input, which need not be in the order of the original model.
 PLACED = ("LayerNormalization", "Normalization", "PReLU", "RMSNormalization")
-# Layers that are several here, with the weights that have other names there.
-PARTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
-    f"SeparableConv{axes}D": {
-        f"DepthwiseConv{axes}D": {"depthwise_kernel": "depthwise_kernel"},
-        f"Conv{axes}D": {"kernel": "pointwise_kernel"},
-    }
-    for axes in (1, 2)
-}
 
 
 @dataclass(frozen=True)
 class Ref:
-    """What a call of a layer gives."""
+    """What a call of a layer gives; of several things that it gives the one at ``place``."""
 
     layer: Layer
     call: int
     shape: Shape
     dtype: str
+    place: int = 0
 
     def tensor(self) -> dict[str, Any]:
         """Give it as an argument of a call."""
-        history = [self.layer.name, self.call, 0]
+        history = [self.layer.name, self.call, self.place]
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
@@ -97,9 +91,14 @@ class Layer:
         return self.module != "keras.layers"
 
     @property
+    def kind(self) -> str:
+        """Its class, or of a wrapper the class of what is within."""
+        return self.config["layer"].kind if self.class_name == WRAPPER else self.class_name
+
+    @property
     def is_plain(self) -> bool:
         """Whether it has no weights: states of random numbers are none."""
-        return all(name.startswith(RANDOM) for name in self.weights)
+        return all(RANDOM in name for name in self.weights)
 
     def call(self, args: list[Any], kwargs: Mapping[str, Any], shape: Shape, dtype: str) -> Ref:
         """Call it."""
@@ -151,6 +150,8 @@ def plain(value: Any) -> Any:
     """Give a value as Keras stores it in JSON; text and numbers as they are."""
     if isinstance(value, Ref):
         return value.tensor()
+    if isinstance(value, Layer):
+        return {key: item for key, item in value.described().items() if key not in ("name", "inbound_nodes")}
     if isinstance(value, np.ndarray):
         dtype = str(value.dtype)
         return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": dtype}}
@@ -196,7 +197,9 @@ class KerasDocument:
 
     def described(self) -> dict[str, Any]:
         """Give the model as ``config.json`` has it."""
-        given, results = ([[ref.layer.name, ref.call, 0] for ref in refs] for refs in (self.inputs, self.outputs))
+        given, results = (
+            [[ref.layer.name, ref.call, ref.place] for ref in refs] for refs in (self.inputs, self.outputs)
+        )
         return {
             "module": "keras.src.models.functional",
             "class_name": "Functional",
@@ -240,18 +243,18 @@ class KerasDocument:
         inside = Counter(tops.values())
         for path, layers in owners.items():
             original, top = originals[path], tops[path]
-            names = PARTS.get(original, {original: {}})
             if top is None:
                 refused[path] = "perhaps within another layer: what was rewritten on its import is not known"
             elif inside[top] > 1 and (self.containers or {}).get(top) != "Bidirectional":
                 refused[path] = f"one of several layers within {top}"
-            elif [layer.class_name for layer in layers] != list(names):
-                written = ", ".join(layer.class_name for layer in layers)
+            elif [layer.kind for layer in layers] != [original]:
+                written = ", ".join(layer.kind for layer in layers)
                 refused[path] = f"{original}, whose weights are those of {written} here"
-            elif original in PLACED and any(sum(size > 1 for size in a.shape) > 1 for a in layers[0].weights.values()):
+            elif original in PLACED and any(map(_has_places, layers[0].weights.values())):
                 refused[path] = f"{original} of several axes, which may be in another order there"
             else:
-                found.setdefault(top, {}).update(_named(path, layers, names))
+                own = {name: array for name, array in layers[0].weights.items() if RANDOM not in name}
+                found.setdefault(top, {}).update({f"{path}/{name}:0": array for name, array in own.items()})
         refuse(refused, "Keras' weights by layer")
         return legacy_file(LEGACY_VERSION, found)
 
@@ -280,11 +283,6 @@ class KerasDocument:
         return originals, owners
 
 
-def _named(
-    path: str, layers: Sequence[Layer], names: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Give the weights of the layers that one of the original model is, under their names there."""
-    for layer in layers:
-        for key, array in layer.weights.items():
-            if not key.startswith(RANDOM):
-                yield f"{path}/{names[layer.class_name].get(key, key)}:0", array
+def _has_places(array: npt.NDArray[Any]) -> bool:
+    """Tell whether an array has several axes that count."""
+    return len([size for size in array.shape if size > 1]) > 1

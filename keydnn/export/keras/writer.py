@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 
 from keydnn.errors import ExportError
-from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref, mapped
-from keydnn.export.keras.layout import ChannelsLast, with_channels_last
+from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref
+from keydnn.export.keras.fusing import fused
+from keydnn.export.keras.layout import with_channels_last
 from keydnn.export.keras.site import Refused, Rule, Site, Value
+from keydnn.export.keras.steps import Stretch, bare, distributed, names_of, stretches
 from keydnn.export.rules import refuse
 from keydnn.graph import Graph, Input, Node
-from keydnn.modules.base import Module
+from keydnn.modules.base import Shape
 from keydnn.names import Names
 
 TARGET = "Keras"
@@ -36,6 +37,7 @@ class Writer:
         self._values: dict[str, Value] = {}
         self._layers: dict[Layer, str] = {}  # with the name that each would like to have
         self._made: dict[tuple[object, ...], Layer] = {}
+        self._distributed: dict[str, tuple[Stretch, list[tuple[Layer, Shape]]]] = {}  # by the name of the last node
 
     def write(self, containers: Mapping[str, str] | None) -> KerasDocument:
         """Give the model; ``containers`` are those of :class:`KerasDocument`.
@@ -53,8 +55,12 @@ class Writer:
         graph = with_channels_last(self._graph, self._rules)
         inputs = [self._input(given) for given in graph.inputs]
         reasons: dict[str, str] = {}
+        skipped = self._distribute(graph)
         for node in graph.nodes:
-            self._visit(node, graph, reasons)
+            if node.name in self._distributed:
+                self._call_steps(*self._distributed[node.name])
+            elif node.name not in skipped:
+                self._visit(node, graph, reasons)
         outputs = []
         for output in graph.outputs:
             value = self._values[output.value]
@@ -63,7 +69,7 @@ class Writer:
             else:
                 reasons[output.value] = "a constant, which cannot be an output of a functional model"
         refuse(reasons, TARGET)
-        outputs = _with_activations(list(self._layers), outputs)
+        outputs = fused(list(self._layers), outputs)
         self._layers = {layer: name for layer, name in self._layers.items() if layer.calls}
         self._name_layers()
         return KerasDocument(_legal(self._name), tuple(self._layers), tuple(inputs), tuple(outputs), containers)
@@ -74,8 +80,28 @@ class Writer:
         self._values[given.name] = ref = layer.call([], {}, given.shape, given.dtype)
         return ref
 
+    def _distribute(self, graph: Graph) -> set[str]:
+        """Find what is computed for every step; give the nodes that are part of that, but for the last of each."""
+        skipped: set[str] = set()
+        same: dict[tuple[int, ...], list[tuple[Layer, Shape]]] = {}
+        for stretch in stretches(graph):
+            found = same.get(stretch.modules) or distributed(stretch, graph, self._rules)
+            if found is not None:
+                same[stretch.modules] = found
+                self._distributed[stretch.unfold.name] = stretch, found
+                skipped |= {stretch.fold.name, *(node.name for node in stretch.nodes)}
+        return skipped
+
+    def _call_steps(self, stretch: Stretch, layers: list[tuple[Layer, Shape]]) -> None:
+        value = self._values[stretch.unfold.inputs[1]]
+        for layer, name in names_of(dict(layers), stretch.unfold.name).items():
+            self._layers.setdefault(layer, name)
+        for layer, shape in layers:
+            value = layer.call([value], {}, shape, self._graph.dtypes[stretch.unfold.name])
+        self._values[stretch.unfold.name] = value
+
     def _visit(self, node: Node, graph: Graph, reasons: dict[str, str]) -> None:
-        module: Module = node.module.inner if isinstance(node.module, ChannelsLast) else node.module
+        module = bare(node)
         module.require_tensors()
         read = [self._values[name] for name in node.inputs]
         constants = [value for value in read if not isinstance(value, Ref)]
@@ -124,45 +150,3 @@ def _flat(node: Node) -> str:
     if not node.name.startswith(layer):
         layer = ""
     return _legal(layer + re.sub(r"[.@]", "_", node.name.removeprefix(layer)))
-
-
-# Layers that take an activation.
-FUSING = {
-    *(f"Conv{axes}D{kind}" for axes in (1, 2, 3) for kind in ("", "Transpose")),
-    "DepthwiseConv1D",
-    "DepthwiseConv2D",
-    "Dense",
-}
-
-
-def _with_activations(layers: list[Layer], outputs: list[Ref]) -> list[Ref]:
-    """Put activations back into the layers that they were options of, where nothing else reads these.
-
-    Gives the outputs.  Layers that are options now are left without calls.
-    """
-    readers = Counter((ref.layer, ref.call) for ref in outputs)
-    for layer in layers:
-        readers.update((ref.layer, ref.call) for call in layer.calls for ref in call.reads())
-    taken: dict[Layer, Layer] = {}
-    for layer in layers:
-        if layer.class_name != "Activation" or layer.origin is None:
-            continue
-        read = [ref for call in layer.calls for ref in call.reads()]
-        owner = read[0].layer
-        alone = all(readers[owner, place] == 1 for place in range(len(owner.calls)))
-        same = {ref.layer for ref in read} == {owner} and len(read) == len(owner.calls)
-        if alone and same and owner.origin == layer.origin and owner.class_name in FUSING and not owner.is_operation:
-            owner.config["activation"] = layer.config["activation"]
-            taken[layer] = owner
-    calls = {(layer, place): ref for layer in taken for place, call in enumerate(layer.calls) for ref in call.reads()}
-
-    def bypass(ref: Ref) -> Ref:
-        return calls.get((ref.layer, ref.call), ref)
-
-    for layer in layers:
-        if layer not in taken:
-            for place, call in enumerate(layer.calls):
-                layer.calls[place] = type(call)(mapped(call.args, bypass), mapped(call.kwargs, bypass))
-    for layer in taken:
-        layer.calls.clear()
-    return [bypass(ref) for ref in outputs]

@@ -25,7 +25,7 @@ def _resized(module: Any, site: Site, fit: str, mode: str, antialias: bool) -> s
     if fit != "stretch":
         x, sizes = _fitted(module, x, fit, sizes, len(shape))
     if mode in MODES and not antialias and len(shape) == 4 and module.dims in ((2, 3), (1, 2)):
-        return _interpolated(module, x, mode)
+        return x if sizes == module.size else _interpolated(module, x, mode)
     for axis, size, new, name in zip(module.dims, sizes, module.size, ("height", "width"), strict=True):
         x = resampled(mode, site, x, axis, size, new, name, antialias)
     return x

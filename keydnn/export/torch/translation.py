@@ -112,9 +112,9 @@ def _templates(graph: Graph, parts: Parts) -> dict[str, str]:
 def _origin(name: str, source: Mapping[str, Any] | None) -> str:
     """Say where a model came from, in a line."""
     found = source or {}
-    file = f" {found['file']}" if found.get("file") else ""
-    version = f", Keras {found['keras_version']}" if found.get("keras_version") else ""
-    text = f"{name}, from the Keras model{file}{version}; written by KeyDNN."
+    file = f" from {found['file']}" if found.get("file") else ""
+    version = f" (Keras {found['keras_version']})" if found.get("keras_version") else ""
+    text = f"{name}, written by KeyDNN{file}{version}."
     return re.sub(r'[\\"]|[^\x20-\x7e\xa0-\uffff]', "_", text)
 
 

@@ -48,7 +48,7 @@ def resampled(
         raise ExportError(f"mode {mode!r} of an axis of free size, whose weights are not known before")
     first, counts, weights = spans(mode, size, outputs, antialias)
     places = np.arange(weights.shape[1])
-    cells = first[:, np.newaxis] + np.where(places < counts[:, np.newaxis], places, 0)
+    cells = np.where(places < counts[:, np.newaxis], first[:, np.newaxis] + places, -1)  # -1: no term
     tables = (site.buffer(cells.astype(np.int64), f"{name}_cells"), site.buffer(weights, f"{name}_weights"))
     return call(site.define("resample"), x, axis, *tables)
 

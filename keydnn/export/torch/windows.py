@@ -14,17 +14,19 @@ FILLINGS = {"zeros": 0.0, "lowest": float("-inf")}
 
 
 def resolved(module: Any, shape: Shape) -> Pads | None:
-    """Give the padding of a module's spatial axes for an input; None where it follows from free sizes."""
-    sizes = [size for size in shape[2:] if size is not None]
-    if module.padding == "same" and len(sizes) < module.axes:
-        return ((0, 0),) * module.axes if _never_pads(module) else None
+    """Give the padding of a module's spatial axes for an input; None where it follows from free sizes.
+
+    Windows that move by one cell, or see one only, have the same SAME padding whatever the size.
+    """
     dilation = getattr(module, "dilation", (1,) * module.axes)
-    return resolve_pads(module.padding, tuple(sizes), module.kernel_size, module.stride, dilation)
-
-
-def _never_pads(module: Any) -> bool:
-    """Tell whether SAME padding is none, whatever the size: no window goes beyond the cells that it begins at."""
-    return all(size == 1 for size in module.kernel_size)
+    sizes = [
+        1 if size is None and 1 in (stride, kernel_size) else size
+        for size, stride, kernel_size in zip(shape[2:], module.stride, module.kernel_size, strict=True)
+    ]
+    if module.padding == "same" and None in sizes:
+        return None
+    known = tuple(size or 0 for size in sizes)  # of no account for padding by numbers
+    return resolve_pads(module.padding, known, module.kernel_size, module.stride, dilation)
 
 
 def symmetric(pads: Pads | None) -> int | tuple[int, ...] | None:

@@ -1,111 +1,156 @@
-"""Models of sequences in PyTorch: attention, recurrent layers, masks and states, as people build them."""
+"""Sequences in PyTorch: free sizes, special values, transformers and recurrent models of Keras, states."""
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+import torch
 
 from keydnn import from_keras
+from keydnn.errors import ExportError, ShapeError
 from keydnn.export.torch import translate
-from tests.parity.export.runtime import within
-from tests.parity.export.test_torch import run
+from keydnn.graph import Graph, Input, Node, Output
+from keydnn.modules import LSTM, IntegerLookup, MaskedSoftmax, Resize, Slice, Steps
+from tests.export.case import INT, Case, filled, numbers
+from tests.export.cases import CASES
+from tests.parity.export.runtime import agree, within
+from tests.parity.export.sequences import FREE, MODELS, answered, classic, freed, refusal, seq2seq, shared_states
+from tests.parity.export.special import cases_of, kinds, with_two
+from tests.parity.export.test_torch import RULES, module_of, run
+from tests.parity.kerases import keras
 
 pytestmark = pytest.mark.parity
 
-TOKENS = np.float32([[3, 1, 4, 1, 5, 0, 0], [2, 6, 5, 3, 0, 0, 0], [1, 1, 2, 0, 0, 0, 0]])  # 0 is padding
-SERIES = np.random.default_rng(0).standard_normal((3, 7, 5)).astype(np.float32)
+EXACT = (
+    "attention", "conv_lstm", "einsum", "indexing", "locally_connected", "masking", "matmul", "rearrange", "resize"
+)  # fmt: skip
+FAMILIES = (*EXACT, "category", "lookup", "recurrent")
+# PyTorch weighs a second cell by 0 where there is but one, which is NaN where that cell is infinite.
+OWN = ("resize-from one cell", "resize-middle of a smaller image", "resize-pad, one cell more")
 
 
-def transformer(causal, masked):
-    """Give a block of attention and one of dense layers, before the norms, over embedded tokens and places."""
-    ids = keras.Input((7,))
-    x = layers.Embedding(10, 16, mask_zero=masked)(ids)
-    x = x + layers.Embedding(7, 16)(ops.arange(7))
-    attended = layers.MultiHeadAttention(4, 4)(y := layers.LayerNormalization()(x), y, use_causal_mask=causal)
-    x = x + attended
-    dense = layers.Dense(32, "gelu")(layers.LayerNormalization()(x))
-    x = x + layers.Dense(16)(dense)
-    return keras.Model(ids, layers.Dense(3, "softmax")(layers.GlobalAveragePooling1D()(x))), TOKENS
+def written(name):
+    """Tell whether there is a rule for a case of the families here."""
+    return name.partition("-")[0] in FAMILIES and type(CASES[name].module).__name__ in RULES
 
 
-def recurrent(kind, masked, **options):
-    """Give two layers, the first in both directions."""
-    ids = keras.Input((7,))
-    x = layers.Embedding(10, 6, mask_zero=masked)(ids)
-    x = layers.Bidirectional(kind(5, return_sequences=True, **options))(x)
-    return keras.Model(ids, layers.Dense(2)(kind(4, **options)(x))), TOKENS
+@pytest.mark.parametrize("name", [name for name in CASES if written(name)])
+def test_free_sizes_are_worked_out_or_refused(name):
+    case = CASES[name]
+    for axes in FREE:
+        try:
+            graph = freed(case, axes)
+        except ShapeError:  # the module does not take them
+            continue
+        said = refusal(translate, graph)
+        if said:
+            assert any(words in said for words in ("free size", "hash"))
+        else:
+            agree(graph, case.inputs, run(graph, case.inputs))
 
 
-def encoder_decoder(kind):
-    """Give a layer that begins with the states of another, and all states."""
-    x = keras.Input((7, 5))
-    _, *states = kind(6, return_state=True)(x)
-    decoded, *last = kind(6, return_sequences=True, return_state=True)(x, initial_state=states)
-    return keras.Model(x, [layers.Dense(2)(decoded), *last]), SERIES
+@pytest.mark.parametrize("name", ["resize-crop", "resize-middle", "resize-bicubic, larger"])
+def test_what_depends_on_a_free_size_is_refused(name):
+    with pytest.raises(ExportError, match=r"layer: .*free size"):
+        translate(freed(CASES[name], (1, 2, 3)), "model")
 
 
-def grouped():
-    """Give attention whose heads share keys."""
-    x = keras.Input((7, 5))
-    return keras.Model(x, layers.GroupQueryAttention(4, 4, 2)(x, x, use_causal_mask=True)), SERIES
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_a_free_image_is_resized_from_any_size(mode):
+    graph = freed(Case(Resize((224, 37), mode), (numbers(1, 3, 4, 4),)), (2, 3))
+    for height, width in ((1, 1), (97, 333), (224, 37), (301, 5)):
+        x = numbers(2, 3, height, width)
+        agree(graph, [x], run(graph, [x]))
 
 
-def convolutional():
-    """Give a layer of images over time."""
-    x = keras.Input((4, 6, 5, 2))
-    found = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, go_backwards=True)(x)
-    found = layers.ConvLSTM2D(2, (2, 3))(found)
-    return keras.Model(x, found), np.random.default_rng(1).standard_normal((2, 4, 6, 5, 2)).astype(np.float32)
+def test_nearest_cells_are_the_same_for_all_sizes():
+    """Rounding to a whole place would give another cell."""
+    for size in range(1, 70):
+        x = np.arange(size * size, dtype=np.float32).reshape(1, 1, size, size)
+        for outputs in range(1, 70):
+            graph = Case(Resize((outputs, outputs), "nearest"), (x,)).graph
+            found = torch.nn.functional.interpolate(torch.from_numpy(x), outputs, mode="nearest-exact")
+            np.testing.assert_array_equal(found.numpy(), graph.forward([x])[0])
 
 
-MODELS = {
-    "transformer": (transformer, False, False),
-    "transformer, causal": (transformer, True, False),
-    "transformer, masked": (transformer, False, True),
-    "transformer, causal, masked": (transformer, True, True),
-    "LSTM": (recurrent, layers.LSTM, False),
-    "LSTM, masked": (recurrent, layers.LSTM, True),
-    "GRU": (recurrent, layers.GRU, False),
-    "GRU, masked": (recurrent, layers.GRU, True),
-    "SimpleRNN": (recurrent, layers.SimpleRNN, False),
-    "LSTM from states": (encoder_decoder, layers.LSTM),
-    "GRU from states": (encoder_decoder, layers.GRU),
-    "shared heads": (grouped,),
-    "convolutional": (convolutional,),
-}
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [name for name in cases_of(*EXACT) if name not in OWN])
+def test_special_values_spread_as_they_should(name, special):
+    graph, inputs = CASES[name].graph, with_two(special, CASES[name])
+    (found,), (wanted,) = run(graph, inputs), graph.forward(inputs)
+    np.testing.assert_array_equal(kinds(found), kinds(wanted))
 
 
-def built(name):
-    """Give a model with weights of one seed, its input, and what Keras answers."""
-    keras.utils.set_random_seed(0)
-    build, *arguments = MODELS[name]
-    model, x = build(*arguments)
-    return from_keras(model, strict=False), x, [np.asarray(array) for array in keras.tree.flatten(model(x))]
+@pytest.mark.parametrize("size", [6, None])
+def test_slices_of_any_kind(size):
+    """Steps back are steps forth along a flipped axis."""
+    x = numbers(2, 6)
+    for start in (None, 0, 2, 5, 9, -1, -4, -9):
+        for stop in (None, 0, 3, 6, 8, -2, -6, -9):
+            for step in (None, 1, 2, 4, -1, -2, -5):
+                if not range(6)[start:stop:step]:
+                    continue
+                nodes = [Node("slice", Slice([(start, stop, step)]), ("x",))]
+                graph = Graph([Input("x", (None, size))], nodes, [Output("y", "slice")])
+                np.testing.assert_array_equal(run(graph, [x])[0], x[:, start:stop:step])
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_answers_as_keras_does(name):
-    model, x, answers = built(name)
-    within(run(model.graph, [x]), answers)
+def test_an_integer_without_an_id_is_an_error_there_too():
+    known = np.array([[5, 3]])
+    graph = Case(IntegerLookup((3, 5), 0), (known,), INT).graph
+    agree(graph, [known], run(graph, [known]))
+    with pytest.raises(ValueError, match="no id"):
+        run(graph, [known + 1])
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN", "LSTM from states", "GRU from states"])
-def test_layers_are_those_of_pytorch_where_they_are_the_same(name):
-    code = translate(built(name)[0].graph, "model").code
-    assert "Keras" not in code.partition("\n")[2]
+def test_a_value_that_hides_nothing_is_refused():
+    case = Case(MaskedSoftmax(is_causal=True, mask_value=-10.0), (numbers(2, 4, 5),))
+    with pytest.raises(ExportError, match=r"mask_value=-10\.0"):
+        translate(case.graph, "model")
+
+
+@pytest.mark.parametrize("made", MODELS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_keras_model_answers_as_it_does_there(made, count):
+    keras.utils.set_random_seed(1)
+    graph, inputs, wanted = answered(made(), count)
+    within(run(graph, inputs), wanted)
+
+
+def test_layers_are_those_of_pytorch_where_they_are_the_same():
+    code = translate(answered(classic(), 1)[0], "model").code
+    assert all(f"nn.{kind}(" in code for kind in ("LSTM", "GRU", "RNN"))
+    assert "class Keras" not in code
+    code = translate(answered(seq2seq(), 1)[0], "model").code
+    assert code.count("nn.LSTM(") == 2
     assert "with_states" not in code
 
 
-def test_states_are_left_apart_where_masks_are():
-    """A layer with a mask, which PyTorch has not, gives a tuple too."""
-    ids = keras.Input((7,))
-    x = layers.Embedding(10, 6, mask_zero=True)(ids)
-    layer = layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")
-    model = keras.Model(ids, layer(x))
+def test_outputs_and_states_are_left_apart():
+    code = translate(answered(shared_states(), 1)[0], "model").code
+    assert "KerasGRU(16, 5, return_sequences=True, return_state=True" in code
+    assert "with_states" not in code
+
+
+def test_a_shared_layer_is_the_same_for_all_calls():
+    """One call's value is an output as it is: no call leaves the states apart."""
+    shared = filled(LSTM(3, 4, return_state=True))
+    nodes = [Node("a", shared, ("x",)), Node("b", shared, ("x",)), Node("h", Steps(-2), ("a",))]
+    graph = Graph([Input("x", (None, 5, 3))], nodes, [Output("h", "h"), Output("b", "b")])
+    x = numbers(2, 5, 3)
+    agree(graph, [x], run(graph, [x]))
+    assert translate(graph, "model").code.count("KerasLSTM(3") == 1
+
+
+def test_a_stateful_layer_goes_on_where_it_was():
+    keras.utils.set_random_seed(2)
+    layers = [keras.layers.LSTM(4, stateful=True, return_sequences=True), keras.layers.GRU(3, stateful=True)]
+    model = keras.Sequential([keras.Input(batch_shape=(2, 5, 3)), *layers])
     graph = from_keras(model, strict=False).graph
-    code = translate(graph, "model").code
-    assert "self.lstm = KerasLSTM(6, 4, return_sequences=True, return_state=True)" in code
-    assert "with_states" not in code
-    within(run(graph, [TOKENS]), [np.asarray(array) for array in model(TOKENS)])
+    loaded, states = module_of(translate(graph, "model")), graph.zero_states()
+    for seed in range(3):
+        x = numbers(2, 5, 3, seed=seed)
+        with torch.inference_mode():
+            found, *states = (y.numpy() for y in loaded(*map(torch.from_numpy, [x, *states])))
+        within([found], [np.asarray(model(x))])
+    assert len(states) == 3

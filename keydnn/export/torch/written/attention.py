@@ -79,5 +79,4 @@ def masked_softmax(
     scores: torch.Tensor, seen: torch.Tensor, hidden: float
 ) -> torch.Tensor:
     """Softmax over the keys that are seen; the others get exactly 0, even all."""
-    shares = F.softmax(torch.where(seen, scores, hidden), dim=-1)
-    return torch.where(seen, shares, 0.0)
+    return F.softmax(torch.where(seen, scores, hidden), dim=-1) * seen

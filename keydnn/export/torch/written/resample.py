@@ -6,6 +6,6 @@ import torch
 def resample(
     x: torch.Tensor, dim: int, cells: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Give an axis new cells, each a weighted sum of some (outputs, terms) of it."""
-    terms = x.movedim(dim, -1)[..., cells]
-    return (terms * weights).sum(-1).movedim(-1, dim)
+    """Make each cell of an axis a sum of some (outputs, terms) of it; -1 is none."""
+    terms = x.movedim(dim, -1)[..., cells] * weights
+    return torch.where(cells < 0, 0.0, terms).sum(-1).movedim(-1, dim)
