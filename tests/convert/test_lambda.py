@@ -73,6 +73,14 @@ def test_mask_and_training_of_a_call_do_not_reach_the_function():
     assert [node.inputs for node in graph.nodes] == [("in0",)]
 
 
+def test_a_mask_that_an_old_keras_may_keep_or_drop_is_refused(tmp_path):
+    config = files.sequential(("Masking", {"name": "k", "mask_value": 0.0}), code_layer(), shape=(None, 3, 4))
+    path = files.write_h5(tmp_path / "m.h5", config, {}, "2.3.1")
+    with pytest.raises(KerasInteropError, match="of a masked tensor"):
+        from_keras(path, lambdas={"scale": "x"})
+    assert from_keras(path, lambdas={"scale": "x + 0"}).graph.nodes
+
+
 def test_a_shared_lambda_is_computed_at_each_call():
     calls = (Call((A,)), Call((TensorRef("f"),)))
     graph = graph_of("x * 2 + 1", (4,), calls=calls)

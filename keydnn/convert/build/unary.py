@@ -222,8 +222,16 @@ def cast(call: LayerCall) -> Value:
     return replace(call.identity(x), mask=x.mask if dtype == "float32" else None)
 
 
-@builds("ops>Copy", "ops>StopGradient")
 @builds("ops>ConvertToTensor", passes_mask=True)
+def itself(call: LayerCall) -> Value:
+    """Left out: the very tensor, and so with its mask; the Kerases before 2.4 do not agree on that."""
+    if call.mask() and call.version < (2, 4):
+        found = "a masked tensor handed on unchanged, whose mask some Kerases before 2.4 keep and others drop"
+        call.obstacle("of a masked tensor", found)
+    return call.identity(call.input())
+
+
+@builds("ops>Copy", "ops>StopGradient")
 def unchanged(call: LayerCall) -> Value:
     """Left out."""
     call.ignore("copy")

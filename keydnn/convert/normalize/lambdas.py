@@ -27,7 +27,7 @@ DIGITS = 16  # of a SHA-256, as shown
 READ = {
     "name", "trainable", "dtype", "function", "function_type", "module", "output_shape", "output_shape_type",
     "output_shape_module", "arguments", "mask", "mask_type", "mask_module", "batch_input_shape", "batch_shape",
-    "build_config", "input_dtype",
+    "build_config", "input_dtype", "shared_object_id", "registered_name",
 }  # fmt: skip
 NOT_READ = {"mask", "training"}  # arguments of a call that the expression does not see
 UNSUITED = "which the operations of an expression cannot do"
@@ -124,7 +124,8 @@ def _stated(layer: Layer, text: str, names: Names, notes: Notes) -> list[Layer]:
 
 def _problems(layer: Layer) -> list[str]:
     """Say what a Lambda does beside calling its function, if anything."""
-    found = [f"has {key}={clip(repr(layer.config[key]), 60)}" for key in sorted(layer.config.keys() - READ)]
+    others = {key: value for key, value in layer.config.items() if key not in READ and value is not None}
+    found = [f"has {key}={clip(repr(value), 60)}" for key, value in sorted(others.items())]
     if layer.config.get("mask") is not None:
         found.append("has a mask of its own")
     arguments = layer.config.get("arguments") or {}

@@ -175,7 +175,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "transpose": Function("Transpose", options={"axes": _integers("axes")}),
     "where": Function("Where", ("condition", "x1", "x2")),
 }  # fmt: skip
-GET_ITEM, NEGATIVE, SAME = "GetItem", "Negative", "Copy"
+GET_ITEM, NEGATIVE, SAME = "GetItem", "Negative", "ConvertToTensor"
 BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "Add",
     ast.Sub: "Subtract",
