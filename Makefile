@@ -21,7 +21,7 @@ check: $(VENV)/.check
 # Branch coverage of what reads files of strangers, in both processes.
 coverage: $(VENV)/.check
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q tests/convert tests/checkpoint tests/hostile tests/test_npy.py
+	$(BIN)/coverage run -m pytest -q tests/convert tests/checkpoint tests/hostile tests/transfer tests/test_npy.py
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -212,13 +212,13 @@ def deep_names(path: Path, secret: Path) -> None:
 
 def many_groups(path: Path, secret: Path) -> None:
     with h5py.File(path, "w", libver="latest") as file:
-        for number in range(3000):
+        for number in range(500):
             file.create_group(f"g{number}")
 
 
 def many_windows_groups(path: Path, secret: Path) -> None:
     with h5py.File(path, "w", libver="latest") as file:
-        for number in range(3000):
+        for number in range(500):
             file.create_group(f"layers\\g{number}")
 
 
@@ -325,8 +325,8 @@ def _files() -> Iterator[tuple[str, Hostile]]:
     yield "group-in-itself-of-a-layer", h5(CYCLES, own_parent, "under two names", architecture=architecture)
     yield "groups-3000-deep", h5(CYCLES, deep, "lies deeper than")
     yield "names-20000-deep", h5(CYCLES, deep_names, "lies deeper than")
-    yield "groups-3000", h5(CYCLES, many_groups, "no model_config and no weights")
-    yield "windows-groups-3000", h5(CYCLES, many_windows_groups, "no model_config and no weights")
+    yield "groups-500", h5(CYCLES, many_groups, "no model_config and no weights")
+    yield "windows-groups-500", h5(CYCLES, many_windows_groups, "no model_config and no weights")
     for code in (32015, 32001, 307, 32000):
         yield f"filter-{code}", data(FILTERS, partial(filtered, code), f"compressed with filter {code}")
     yield "filter-unknown", h5(FILTERS, filter_unknown, "compressed with filter 32015")
