@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import keyword
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +22,7 @@ from keydnn.modules.typed import AnyArray
 Layout = Literal["nhwc", "nchw"]
 Source = Mapping[str, Any]
 RTOL = 1e-5
+TAKEN = sys.stdlib_module_names | {"numpy", "torch"}  # a torch.py beside a script is what its import torch finds
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Files:
     ----------
     contents
         Bytes by file name, all beside each other.
+    opened
+        The name of the file that the library opens; empty: the one that was asked for.
     orders
         By input: the graph's input transposed by this is what the file takes; absent where it takes the graph's.
     on_trial
@@ -57,6 +63,7 @@ class Files:
     """
 
     contents: Mapping[str, bytes]
+    opened: str = ""
     orders: Orders = field(default_factory=dict)
     on_trial: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -99,16 +106,30 @@ class Exported:
 def _pt(request: Request) -> Files:
     from keydnn.export import torch
 
+    code_name = f"{_importable(request.to.stem)}.py"
     code, state, orders = _torch(request, request.to.name)
-    return Files({request.to.name: torch.pt_bytes(state), f"{request.to.stem}.py": code}, orders)
+    return Files({request.to.name: torch.pt_bytes(state), code_name: code}, code_name, orders)
 
 
 def _py(request: Request) -> Files:
     from keydnn.export import torch
 
+    name, importable = request.to.name, _importable(request.to.stem)
+    if importable != request.to.stem:
+        why = "would be imported in place of Python's own" if request.to.stem.isidentifier() else "cannot be imported"
+        raise ExportError(f"{request.to}: a file of this name {why}; give another, {importable}.py for one")
     weights = f"{request.to.stem}.pt"
     code, state, orders = _torch(request, weights)
-    return Files({request.to.name: code}, orders, {weights: torch.pt_bytes(state)} if library_is_here("torch") else {})
+    on_trial = {weights: torch.pt_bytes(state)} if library_is_here("torch") else {}
+    return Files({name: code}, orders=orders, on_trial=on_trial)
+
+
+def _importable(stem: str) -> str:
+    """Give the nearest name under which Python imports a file, and nothing else."""
+    found = re.sub(r"\W", "_", stem, flags=re.ASCII)
+    if not found.isidentifier():
+        return f"model_{found}"
+    return f"{found}_model" if keyword.iskeyword(found) or found in TAKEN else found
 
 
 def _torch(request: Request, weights: str) -> tuple[bytes, Mapping[str, AnyArray], Orders]:
@@ -180,8 +201,9 @@ def export(request: Request, *, check: bool | None = None, python: Path | None =
         raise ParameterError(f"input_layout is for PyTorch; {target.title} takes the inputs as Keras does")
     if check is False and python is not None:
         raise ParameterError("python says where to check: it goes with no check=False")
-    made = target.make(request)
     untried = _why_not(target, check, python)
+    made = target.make(request)
+    _refuse_others(request.to, made)
     with _beside(request.to) as folder:
         for name, data in made.contents.items():
             replace_file(folder / name, [data], ExportError)
@@ -189,7 +211,8 @@ def export(request: Request, *, check: bool | None = None, python: Path | None =
         if not untried and target.library:
             for name, data in made.on_trial.items():
                 replace_file(folder / name, [data], ExportError)
-            trial = try_out(request.graph, folder / request.to.name, target.library, made.orders, python, rtol)
+            opened = folder / (made.opened or request.to.name)
+            trial = try_out(request.graph, opened, target.library, made.orders, python, rtol)
         for name in made.contents:
             put(folder / name, request.to.with_name(name), ExportError)
     flush_folder(request.to, ExportError)
@@ -209,13 +232,31 @@ def target_of(path: Path) -> Target:
             f"{path}: Keras 3 looks for its own layout in .weights.h5; give another name that ends in .h5"
         )
     if path.suffix not in TARGETS:
-        raise ExportError(f"{path}: give a name that ends in {', '.join(TARGETS)}: it says what for")
+        endings = ", ".join(f"{ending} ({target.title})" for ending, target in TARGETS.items())
+        raise ExportError(f"{path}: the ending says what the file is for: {endings}")
     return TARGETS[path.suffix]
+
+
+def _refuse_others(path: Path, made: Files) -> None:
+    """Refuse to write over a file that was not named, unless it is the same."""
+    for name, data in made.contents.items():
+        other = path.with_name(name)
+        try:
+            same = name == path.name or not other.exists() or other.read_bytes() == data
+        except OSError:
+            same = False
+        if not same:
+            raise ExportError(
+                f"{other} belongs to {path.name}, but is there already and is another file; "
+                f"move it away, or give {path.name} another name"
+            )
 
 
 def _why_not(target: Target, check: bool | None, python: Path | None) -> str:
     """Give why a file is not tried; empty if it is."""
     if target.library is None:
+        if check or python is not None:
+            raise ParameterError("nothing runs weights alone: they cannot be tried; leave out check and python")
         return "nothing runs weights alone"
     if check is False:
         return "as asked"
