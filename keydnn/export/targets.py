@@ -201,6 +201,8 @@ def export(request: Request, *, check: bool | None = None, python: Path | None =
         raise ParameterError(f"input_layout is for PyTorch; {target.title} takes the inputs as Keras does")
     if check is False and python is not None:
         raise ParameterError("python says where to check: it goes with no check=False")
+    if not rtol > 0:
+        raise ParameterError(f"rtol must be > 0, got {rtol}")
     untried = _why_not(target, check, python)
     made = target.make(request)
     _refuse_others(request.to, made)

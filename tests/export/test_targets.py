@@ -188,6 +188,12 @@ def test_a_check_that_weights_alone_cannot_have_is_refused(tmp_path, options):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("rtol", [0.0, -1.0, float("nan")])
+def test_a_difference_that_nothing_can_meet_is_refused(tmp_path, stand_in, rtol):
+    with pytest.raises(ParameterError, match="rtol must be > 0"):
+        export(request(tmp_path), rtol=rtol)
+
+
 def test_input_layout_is_for_pytorch(tmp_path):
     with pytest.raises(ParameterError, match="input_layout is for PyTorch"):
         export(request(tmp_path, input_layout="nchw"))
