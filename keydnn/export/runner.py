@@ -14,11 +14,13 @@ from typing import Any
 
 Arrays = list[Any]
 MARK = "keydnn: "
+STATE = "state.npz"  # weights of code that is tried without a .pt
 
 
 def _torch(file: str, inputs: Arrays) -> Arrays:
     import importlib.util
 
+    import numpy
     import torch
 
     folder, name = os.path.split(file)
@@ -28,6 +30,10 @@ def _torch(file: str, inputs: Arrays) -> Arrays:
         raise ImportError("no code: " + file)
     code = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(code)
+    if os.path.exists(STATE):
+        with numpy.load(STATE) as stored:
+            state = {str(key): torch.from_numpy(stored[f"arr_{place}"]) for place, key in enumerate(stored["names"])}
+        torch.save(state, code.load.__defaults__[0])
     model = code.load()
     with torch.no_grad():
         return _several(model(*[torch.from_numpy(array) for array in inputs]))

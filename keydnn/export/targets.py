@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import keyword
 import re
 import secrets
@@ -10,11 +11,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from keydnn.atomic import flush_folder, put, replace_file
 from keydnn.errors import ExportError, ParameterError
+from keydnn.export.runner import STATE
 from keydnn.export.trial import Orders, Trial, library_is_here, try_out
 from keydnn.graph import Graph
 from keydnn.modules.typed import AnyArray
@@ -59,13 +64,13 @@ class Files:
     orders
         By input: the graph's input transposed by this is what the file takes; absent where it takes the graph's.
     on_trial
-        Further files that trying it needs, as ``contents``.
+        What makes further files that trying it needs, by their names.
     """
 
     contents: Mapping[str, bytes]
     opened: str = ""
     orders: Orders = field(default_factory=dict)
-    on_trial: Mapping[str, bytes] = field(default_factory=dict)
+    on_trial: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,16 +117,19 @@ def _pt(request: Request) -> Files:
 
 
 def _py(request: Request) -> Files:
-    from keydnn.export import torch
-
     name, importable = request.to.name, _importable(request.to.stem)
     if importable != request.to.stem:
         why = "would be imported in place of Python's own" if request.to.stem.isidentifier() else "cannot be imported"
         raise ExportError(f"{request.to}: a file of this name {why}; give another, {importable}.py for one")
-    weights = f"{request.to.stem}.pt"
-    code, state, orders = _torch(request, weights)
-    on_trial = {weights: torch.pt_bytes(state)} if library_is_here("torch") else {}
-    return Files({name: code}, orders=orders, on_trial=on_trial)
+    code, state, orders = _torch(request, f"{request.to.stem}.pt")
+    return Files({name: code}, orders=orders, on_trial={STATE: partial(_npz, state)})
+
+
+def _npz(state: Mapping[str, AnyArray]) -> bytes:
+    """Give what the trial makes a state_dict of, where PyTorch is."""
+    file = io.BytesIO()
+    np.savez(file, *state.values(), names=np.array(list(state), np.str_))
+    return file.getvalue()
 
 
 def _importable(stem: str) -> str:
@@ -211,8 +219,8 @@ def export(request: Request, *, check: bool | None = None, python: Path | None =
             replace_file(folder / name, [data], ExportError)
         trial = None
         if not untried and target.library:
-            for name, data in made.on_trial.items():
-                replace_file(folder / name, [data], ExportError)
+            for name, make in made.on_trial.items():
+                replace_file(folder / name, [make()], ExportError)
             opened = folder / (made.opened or request.to.name)
             trial = try_out(request.graph, opened, target.library, made.orders, python, rtol)
         for name in made.contents:

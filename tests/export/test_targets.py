@@ -168,6 +168,22 @@ def test_code_under_a_name_that_python_cannot_import_is_refused(tmp_path, name, 
     assert list(tmp_path.iterdir()) == []
 
 
+BY_STATE = """
+with np.load(sys.argv[3].removesuffix("m.py") + "state.npz") as state, np.load(sys.argv[4]) as given:
+    weight, bias = state["arr_0"], state["arr_1"]
+    assert state["names"].tolist() == ["dense.weight", "dense.bias"]
+    np.savez(sys.argv[5], **{"0": given["0"] @ weight.T + bias})
+print("keydnn: ran stand-in 1.2")
+"""
+
+
+def test_code_alone_is_tried_where_pytorch_is_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "library_is_here", lambda library: False)
+    done = export(request(tmp_path, "m.py"), python=python_that(tmp_path, BY_STATE))
+    assert done.trial is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.py", "python"]
+
+
 def test_a_file_that_was_not_named_is_not_written_over(tmp_path, without_torch):
     (tmp_path / "train.py").write_text("my own")
     with pytest.raises(ExportError, match=r"train.py belongs to train.pt, but is there already and is another file"):
