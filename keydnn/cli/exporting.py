@@ -31,7 +31,7 @@ def export(
     """
     from keydnn.export.targets import target_of
 
-    if rtol <= 0:
+    if not rtol > 0:
         raise UsageError("--rtol must be > 0")
     if check is False and python is not None:
         raise UsageError("--python says where to check: it does not go with --nocheck")

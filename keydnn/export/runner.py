@@ -1,7 +1,8 @@
 """Runs an exported file in the library that it was written for: a program of its own, without keydnn.
 
-``python runner.py LIBRARY FILE INPUTS.npz OUTPUTS.npz`` reads the inputs ``"0"``, ``"1"``, ..., writes the outputs
-under such names, and prints ``keydnn: ran NAME VERSION`` or ``keydnn: missing NAME`` or ``keydnn: failed WHY``.
+``python runner.py LIBRARY FILE INPUTS.npz OUTPUTS.npz``, with absolute paths, reads the inputs ``"0"``, ``"1"``, ...,
+writes the outputs under such names, and prints ``keydnn: ran NAME VERSION`` or ``keydnn: missing NAME`` or
+``keydnn: failed WHY``.
 """
 
 from __future__ import annotations
@@ -13,20 +14,27 @@ from typing import Any
 
 Arrays = list[Any]
 MARK = "keydnn: "
+STATE = "state.npz"  # weights of code that is tried without a .pt
 
 
 def _torch(file: str, inputs: Arrays) -> Arrays:
     import importlib.util
 
+    import numpy
     import torch
 
-    stem = os.path.splitext(file)[0]
-    spec = importlib.util.spec_from_file_location("exported_model", stem + ".py")
+    folder, name = os.path.split(file)
+    os.chdir(folder)  # where load finds the weights under the name that it has for them
+    spec = importlib.util.spec_from_file_location("exported_model", name)
     if spec is None or spec.loader is None:
-        raise ImportError("no code beside " + file)
+        raise ImportError("no code: " + file)
     code = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(code)
-    model = code.load(stem + ".pt")
+    if os.path.exists(STATE):
+        with numpy.load(STATE) as stored:
+            state = {str(key): torch.from_numpy(stored[f"arr_{place}"]) for place, key in enumerate(stored["names"])}
+        torch.save(state, code.load.__defaults__[0])
+    model = code.load()
     with torch.no_grad():
         return _several(model(*[torch.from_numpy(array) for array in inputs]))
 

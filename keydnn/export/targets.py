@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import keyword
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from keydnn.atomic import flush_folder, put, replace_file
 from keydnn.errors import ExportError, ParameterError
+from keydnn.export.runner import STATE
 from keydnn.export.trial import Orders, Trial, library_is_here, try_out
 from keydnn.graph import Graph
 from keydnn.modules.typed import AnyArray
@@ -19,6 +27,7 @@ from keydnn.modules.typed import AnyArray
 Layout = Literal["nhwc", "nchw"]
 Source = Mapping[str, Any]
 RTOL = 1e-5
+TAKEN = sys.stdlib_module_names | {"numpy", "torch"}  # a torch.py beside a script is what its import torch finds
 
 
 @dataclass(frozen=True)
@@ -50,15 +59,18 @@ class Files:
     ----------
     contents
         Bytes by file name, all beside each other.
+    opened
+        The name of the file that the library opens; empty: the one that was asked for.
     orders
         By input: the graph's input transposed by this is what the file takes; absent where it takes the graph's.
     on_trial
-        Further files that trying it needs, as ``contents``.
+        What makes further files that trying it needs, by their names.
     """
 
     contents: Mapping[str, bytes]
+    opened: str = ""
     orders: Orders = field(default_factory=dict)
-    on_trial: Mapping[str, bytes] = field(default_factory=dict)
+    on_trial: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,16 +111,33 @@ class Exported:
 def _pt(request: Request) -> Files:
     from keydnn.export import torch
 
+    code_name = f"{_importable(request.to.stem)}.py"
     code, state, orders = _torch(request, request.to.name)
-    return Files({request.to.name: torch.pt_bytes(state), f"{request.to.stem}.py": code}, orders)
+    return Files({request.to.name: torch.pt_bytes(state), code_name: code}, code_name, orders)
 
 
 def _py(request: Request) -> Files:
-    from keydnn.export import torch
+    name, importable = request.to.name, _importable(request.to.stem)
+    if importable != request.to.stem:
+        why = "would be imported in place of Python's own" if request.to.stem.isidentifier() else "cannot be imported"
+        raise ExportError(f"{request.to}: a file of this name {why}; give another, {importable}.py for one")
+    code, state, orders = _torch(request, f"{request.to.stem}.pt")
+    return Files({name: code}, orders=orders, on_trial={STATE: partial(_npz, state)})
 
-    weights = f"{request.to.stem}.pt"
-    code, state, orders = _torch(request, weights)
-    return Files({request.to.name: code}, orders, {weights: torch.pt_bytes(state)} if library_is_here("torch") else {})
+
+def _npz(state: Mapping[str, AnyArray]) -> bytes:
+    """Give what the trial makes a state_dict of, where PyTorch is."""
+    file = io.BytesIO()
+    np.savez(file, *state.values(), names=np.array(list(state), np.str_))
+    return file.getvalue()
+
+
+def _importable(stem: str) -> str:
+    """Give the nearest name under which Python imports a file, and nothing else."""
+    found = re.sub(r"\W", "_", stem, flags=re.ASCII)
+    if not found.isidentifier():
+        return f"model_{found}"
+    return f"{found}_model" if keyword.iskeyword(found) or found in TAKEN else found
 
 
 def _torch(request: Request, weights: str) -> tuple[bytes, Mapping[str, AnyArray], Orders]:
@@ -180,16 +209,20 @@ def export(request: Request, *, check: bool | None = None, python: Path | None =
         raise ParameterError(f"input_layout is for PyTorch; {target.title} takes the inputs as Keras does")
     if check is False and python is not None:
         raise ParameterError("python says where to check: it goes with no check=False")
-    made = target.make(request)
+    if not rtol > 0:
+        raise ParameterError(f"rtol must be > 0, got {rtol}")
     untried = _why_not(target, check, python)
+    made = target.make(request)
+    _refuse_others(request.to, made)
     with _beside(request.to) as folder:
         for name, data in made.contents.items():
             replace_file(folder / name, [data], ExportError)
         trial = None
         if not untried and target.library:
-            for name, data in made.on_trial.items():
-                replace_file(folder / name, [data], ExportError)
-            trial = try_out(request.graph, folder / request.to.name, target.library, made.orders, python, rtol)
+            for name, make in made.on_trial.items():
+                replace_file(folder / name, [make()], ExportError)
+            opened = folder / (made.opened or request.to.name)
+            trial = try_out(request.graph, opened, target.library, made.orders, python, rtol)
         for name in made.contents:
             put(folder / name, request.to.with_name(name), ExportError)
     flush_folder(request.to, ExportError)
@@ -209,13 +242,31 @@ def target_of(path: Path) -> Target:
             f"{path}: Keras 3 looks for its own layout in .weights.h5; give another name that ends in .h5"
         )
     if path.suffix not in TARGETS:
-        raise ExportError(f"{path}: give a name that ends in {', '.join(TARGETS)}: it says what for")
+        endings = ", ".join(f"{ending} ({target.title})" for ending, target in TARGETS.items())
+        raise ExportError(f"{path}: the ending says what the file is for: {endings}")
     return TARGETS[path.suffix]
+
+
+def _refuse_others(path: Path, made: Files) -> None:
+    """Refuse to write over a file that was not named, unless it is the same."""
+    for name, data in made.contents.items():
+        other = path.with_name(name)
+        try:
+            same = name == path.name or not other.exists() or other.read_bytes() == data
+        except OSError:
+            same = False
+        if not same:
+            raise ExportError(
+                f"{other} belongs to {path.name}, but is there already and is another file; "
+                f"move it away, or give {path.name} another name"
+            )
 
 
 def _why_not(target: Target, check: bool | None, python: Path | None) -> str:
     """Give why a file is not tried; empty if it is."""
     if target.library is None:
+        if check or python is not None:
+            raise ParameterError("nothing runs weights alone: they cannot be tried; leave out check and python")
         return "nothing runs weights alone"
     if check is False:
         return "as asked"

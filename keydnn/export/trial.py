@@ -102,7 +102,7 @@ def try_out(graph: Graph, file: Path, library: str, orders: Orders, python: Path
     if not differences[name] <= rtol:
         raise DivergenceError(
             f"{file.name}: {ran} gives another {name}: {differences[name]:.1e} of its largest number apart, "
-            f"{rtol:g} allowed"
+            f"{rtol:g} allowed; nothing was written"
         )
     return Trial(ran, differences, rtol)
 
@@ -117,6 +117,7 @@ def _examples(graph: Graph) -> list[AnyArray]:
 
 def _run(file: Path, library: str, arrays: Sequence[AnyArray], python: Path | None) -> tuple[str, list[AnyArray]]:
     """Give the name and version of the library, and what it computes."""
+    file = file.absolute()
     inputs, outputs = file.with_name("inputs.npz"), file.with_name("outputs.npz")
     texts = [array.astype(np.str_) if array.dtype == object else array for array in arrays]
     np.savez(inputs, **cast(dict[str, Any], {str(place): array for place, array in enumerate(texts)}))

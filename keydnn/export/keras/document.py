@@ -21,6 +21,7 @@ KERAS_VERSION = "3.15.1"  # whose classes are written
 SAVED = "1980-01-01@00:00:00"  # zip files begin then; any other date would make files differ
 INPUT = "InputLayer"
 WRAPPER = "TimeDistributed"
+UNTRAINED = {INPUT, "Discretization", "HashedCrossing"}  # which do not take that option
 RANDOM = "seed_generator/"  # the sub-layer that has the state of random numbers
 LEGACY_VERSION = "2.15.0"  # the last Keras that wrote weights by layer by default
 # Layers whose weights have axes of the input, which need not be in the order of the original model.
@@ -108,7 +109,7 @@ class Layer:
     def described(self) -> dict[str, Any]:
         """Give it as ``config.json`` has it."""
         own = {"name": self.name} | ({} if self.is_operation else {"trainable": True, "dtype": "float32"})
-        if self.class_name == INPUT:
+        if self.class_name in UNTRAINED:
             del own["trainable"]
         return {
             "module": self.module,

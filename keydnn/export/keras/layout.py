@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keydnn.convert.layout import move_permutes
-from keydnn.export.keras.site import Axes, LastRule, Rule
+from keydnn.export.keras.site import Axes, LastRule, Rule, kind_of
 from keydnn.graph import Graph, Node, Output
 from keydnn.modules.base import Array, Module, Permutation, Shape, inverse
 from keydnn.modules.shape import Permute
@@ -90,7 +90,7 @@ def with_channels_last(graph: Graph, rules: Mapping[str, Rule]) -> Graph:
 
     for node in graph.nodes:
         read = [values[name] for name in node.inputs]
-        rule = rules.get(type(node.module).__name__)
+        rule = rules.get(kind_of(node.module))
         if not isinstance(rule, LastRule):
             nodes.append(Node(node.name, node.module, tuple(read), node.origin))
             continue

@@ -84,6 +84,13 @@ def whole(module: Any, site: Site) -> Value:
     return site.layer(f"Global{kind}Pooling{module.axes}D", {"keepdims": module.keepdims})
 
 
+def masked(module: Any, site: Site) -> Value:
+    """``GlobalAveragePooling1D`` with a mask."""
+    x, mask = site.inputs
+    given = {"mask": site.cast(mask, "bool")}
+    return site.layer("GlobalAveragePooling1D", {"keepdims": module.keepdims}, inputs=[x], kwargs=given)
+
+
 def adaptive(module: Any, site: Site) -> Value:
     """``AdaptiveAveragePooling`` or ``AdaptiveMaxPooling``."""
     kind = "Average" if "Avg" in type(module).__name__ else "Max"
@@ -95,5 +102,6 @@ RULES: Rules = (
     {f"MaxPool{axes}d": channels_last(largest) for axes in (1, 2, 3)}
     | {f"AvgPool{axes}d": channels_last(average) for axes in (1, 2, 3)}
     | {f"Global{kind}Pool{axes}d": channels_last(whole) for kind in ("Avg", "Max") for axes in (1, 2, 3)}
+    | {"MaskedGlobalAvgPool1d": channels_last(masked)}
     | {f"Adaptive{kind}Pool{axes}d": channels_last(adaptive) for kind in ("Avg", "Max") for axes in (1, 2, 3)}
 )

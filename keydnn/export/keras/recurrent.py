@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.export.keras.activation import NAMED
 from keydnn.export.keras.document import Ref
 from keydnn.export.keras.site import AnyArray, Rules, Site, Value
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules.base import Module, Shape
+from keydnn.modules.base import Module
 from keydnn.modules.recurrent import GRU, Recurrent, Steps
 
 GRU_ORDER = (1, 0, 2)  # PyTorch's r, z, n as Keras' z, r, h
@@ -24,20 +23,29 @@ def recurrent(module: Recurrent, site: Site) -> Value:
     config = site_config | {name: getattr(module, name) for name in FLAGS}
     if isinstance(module, GRU):
         config["reset_after"] = module.reset_after
-    out = call(module, site, type(module).__name__, config, _weights(module))
+    return with_states(module, site, called(module, site, type(module).__name__, config, _weights(module)))
+
+
+def with_states(module: Any, site: Site, out: Ref) -> Value:
+    """Give what a layer gives, its states behind the sequence as further steps."""
     if not module.return_state:
         return out
-    batch, size = site.shape[0], module.hidden_size
-    one: Shape = (batch, 1, size)
+    state = (site.shape[0], *site.shape[2:])
+    one = (state[0], 1, *state[1:])
     sequence = out if module.return_sequences else site.operation("numpy.ExpandDims", [out], {"axis": 1}, shape=one)
     states = [
-        site.operation("numpy.ExpandDims", [replace(out, place=1 + place, shape=(batch, size))], {"axis": 1}, shape=one)
-        for place in range(module.state_count)
+        site.operation("numpy.ExpandDims", [replace(out, place=1 + place, shape=state)], {"axis": 1}, shape=one)
+        for place in range(_state_count(module))
     ]
     return site.operation("numpy.Concatenate", [[sequence, *states]], {"axis": 1})
 
 
-def call(module: Any, site: Site, class_name: str, config: dict[str, Any], weights: dict[str, AnyArray]) -> Ref:
+def _state_count(module: Any) -> int:
+    """Give the number of states: those of convolutional LSTMs are h and c."""
+    return int(getattr(module, "state_count", 2))
+
+
+def called(module: Any, site: Site, class_name: str, config: dict[str, Any], weights: dict[str, AnyArray]) -> Ref:
     """Call a recurrent layer; what it gives first, of the shape that it has without its states."""
     x, *others = site.inputs
     kwargs: dict[str, Any] = {"mask": site.cast(others.pop(0), "bool")} if module.has_mask else {}
@@ -45,7 +53,7 @@ def call(module: Any, site: Site, class_name: str, config: dict[str, Any], weigh
         kwargs["initial_state"] = others
     steps, *rest = site.shape[1:]
     if module.return_state:
-        states = module.state_count
+        states = _state_count(module)
         shape = (site.shape[0], None if steps is None else steps - states, *rest)
         shape = shape if module.return_sequences else (site.shape[0], *rest)
     else:
@@ -66,12 +74,14 @@ def function(module: Module, units: int) -> Any:
     kind = type(module).__name__
     if kind == "Identity":
         return "linear"
-    if kind in NAMED and NAMED[kind][1] == module.parameters():
-        return NAMED[kind][0]
     from keydnn.export.keras import translate  # it reads the rules of this file
 
     graph = Graph([Input("x", (None, units))], [Node("y", module, ("x",))], [Output("y", "y")])
-    return translate(graph, kind.lower()).described()
+    model = translate(graph, kind.lower())
+    _, *layers = model.ordered
+    if len(layers) == 1 and layers[0].class_name == "Activation":
+        return layers[0].config["activation"]
+    return model.described()
 
 
 def _weights(module: Recurrent) -> dict[str, AnyArray]:

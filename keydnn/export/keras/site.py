@@ -25,6 +25,11 @@ class Refused(Exception):
     """What Keras, or the exporter, cannot express of a module; the writer gathers all of a graph in one ExportError."""
 
 
+def kind_of(module: Module) -> str:
+    """Give the module type whose rule writes a module: its own, or ``kind`` of one that stands for several."""
+    return str(getattr(module, "kind", type(module).__name__))
+
+
 def axis_one(module: Module, shapes: Sequence[Shape], shape: Shape) -> Axes:
     """Say that channels are axis 1 of everything that has rank 3 or more."""
     return [1 if len(value) > 2 else None for value in (*shapes, shape)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from keydnn.export.keras.document import WRAPPER, Layer, Ref
 from keydnn.export.keras.fusing import fused
 from keydnn.export.keras.layout import ChannelsLast
-from keydnn.export.keras.site import Refused, Rule, Site, Value
+from keydnn.export.keras.site import Refused, Rule, Site, Value, kind_of
 from keydnn.graph import Graph, Node
 from keydnn.modules.base import Module, Shape
 from keydnn.modules.time import FoldTime, UnfoldTime
@@ -65,7 +65,7 @@ def distributed(stretch: Stretch, graph: Graph, rules: Mapping[str, Rule]) -> li
         module.require_tensors()
         site = Site(module, [value], graph.shapes[node.name], graph.dtypes[node.name], node.origin, made)
         try:
-            value = rules[type(module).__name__](module, site)
+            value = rules[kind_of(module)](module, site)
         except (KeyError, Refused):
             return None
         layers += [layer for layer in site.layers if layer not in layers]

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 
 from keydnn.errors import ExportError
+from keydnn.export.keras.conv_lstm import with_convolutions
 from keydnn.export.keras.document import INPUT, KerasDocument, Layer, Ref
 from keydnn.export.keras.fusing import fused
 from keydnn.export.keras.layout import with_channels_last
-from keydnn.export.keras.site import Refused, Rule, Site, Value
+from keydnn.export.keras.site import Refused, Rule, Site, Value, kind_of
 from keydnn.export.keras.steps import Stretch, bare, distributed, names_of, stretches
 from keydnn.export.rules import refuse
 from keydnn.graph import Graph, Input, Node
@@ -52,7 +53,7 @@ class Writer:
         if self._graph.states:
             states = ", ".join(self._graph.states)
             raise ExportError(f"a functional model of Keras does not hand states ({states}) to its next call")
-        graph = with_channels_last(self._graph, self._rules)
+        graph = with_channels_last(with_convolutions(self._graph), self._rules)
         inputs = [self._input(given) for given in graph.inputs]
         reasons: dict[str, str] = {}
         skipped = self._distribute(graph)
@@ -108,7 +109,7 @@ class Writer:
         if read and len(constants) == len(read):
             self._values[node.name] = node.module(*constants)
             return
-        shape, dtype, kind = graph.shapes[node.name], graph.dtypes[node.name], type(module).__name__
+        shape, dtype, kind = graph.shapes[node.name], graph.dtypes[node.name], kind_of(module)
         site = Site(module, read, shape, dtype, node.origin, self._made)
         try:
             if kind not in self._rules:

@@ -27,7 +27,9 @@ def pt_bytes(state: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
     try:
         import torch
     except ImportError:
-        message = "a .pt file is written by PyTorch, which is not here: pip install torch (model.py needs none)"
+        message = (
+            "PyTorch, which writes .pt files, is not here: pip install keydnn[torch], or --to a .py: that needs none"
+        )
         raise ExportError(message) from None
     file = io.BytesIO()
     torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, file)

@@ -149,7 +149,7 @@ def _file(
             *forward,
             "",
             "",
-            f"def load(path={json.dumps(weights_file)}):",
+            f"def load(path={json.dumps(weights_file, ensure_ascii=False)}):",
             '    """Give the model with its weights, in eval mode."""',
             f"    model = {class_}()",
             "    model.load_state_dict(torch.load(path, weights_only=True))",
