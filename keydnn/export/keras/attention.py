@@ -96,28 +96,31 @@ def _shares(module: Any, site: Site, scores: Value) -> Value:
     if seen is None:
         return site.layer("Softmax", {"axis": -1}, inputs=[scores], shape=scores.shape)
     value = site.number(module.mask_value)
+    shape = tuple(_broadcast(*sizes) for sizes in zip(scores.shape, seen.shape, strict=True))
     if module.masking == "add":
         added = site.operation("numpy.Where", [seen, site.number(0), value], shape=seen.shape)
-        masked = site.operation("numpy.Add", [scores, added], shape=scores.shape)
+        masked = site.operation("numpy.Add", [scores, added], shape=shape)
     else:
-        masked = site.operation("numpy.Where", [seen, scores, value], shape=scores.shape)
-    shares = site.layer("Softmax", {"axis": -1}, inputs=[masked], shape=scores.shape)
+        masked = site.operation("numpy.Where", [seen, scores, value], shape=shape)
+    shares = site.layer("Softmax", {"axis": -1}, inputs=[masked], shape=shape)
     if module.masking != "zero":
         return shares
-    return site.operation("numpy.Where", [seen, shares, site.number(0)], shape=scores.shape)
+    return site.operation("numpy.Where", [seen, shares, site.number(0)], shape=shape)
 
 
 def _summed(site: Site, weights: Value, v: Value, few: int | None) -> Value:
     """Sum values by weights (N, heads, T, S), or (N, T, S)."""
     if len(weights.shape) == 3:
-        return site.operation("numpy.Einsum", [weights, v], {"subscripts": "nqk,nkd->nqd"})
+        shape: Shape = (*weights.shape[:2], v.shape[2])
+        return site.operation("numpy.Einsum", [weights, v], {"subscripts": "nqk,nkd->nqd"}, shape=shape)
     batch, heads, steps, _ = weights.shape
     if heads is None:
         site.refuse("the number of its heads is free")
     values = _heads(site, v, heads, few or heads)
     shape = (batch, steps, heads, values.shape[3])
     summed = site.operation("numpy.Einsum", [weights, values], {"subscripts": "nhqk,nkhd->nqhd"}, shape=shape)
-    return site.layer("Reshape", {"target_shape": (-1 if steps is None else steps, site.shape[2])}, inputs=[summed])
+    target = {"target_shape": (-1 if steps is None else steps, site.shape[2])}
+    return site.layer("Reshape", target, inputs=[summed], shape=(batch, steps, site.shape[2]))
 
 
 def attention(module: Any, site: Site) -> Value:
@@ -134,6 +137,8 @@ def attention_scores(module: Any, site: Site) -> Value:
 def additive_scores(module: Any, site: Site) -> Value:
     """``ops.tanh`` of all sums, and a ``Dense`` of one unit without bias."""
     q, k = site.inputs
+    if None in (q.shape[2], k.shape[2]):
+        site.refuse("the size of its features is free")
     ends: list[Value] = []
     for x, axis in ((q, 2), (k, 1)):
         wide = (*x.shape[:axis], 1, *x.shape[axis:])

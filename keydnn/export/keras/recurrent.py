@@ -19,6 +19,8 @@ FLAGS = ("return_sequences", "return_state", "go_backwards", "zero_output_for_ma
 
 def recurrent(module: Recurrent, site: Site) -> Value:
     """The layer of the same name; its states, if it gives them, behind the sequence as further steps."""
+    if site.shapes[0][2] is None:
+        site.refuse("the size of its steps is free, which Keras makes its weights by")
     site_config = {"units": module.hidden_size, "use_bias": module.use_bias, **functions(module, module.hidden_size)}
     config = site_config | {name: getattr(module, name) for name in FLAGS}
     if isinstance(module, GRU):
