@@ -19,6 +19,8 @@ Class = TypeVar("Class", bound=type["Module"])
 
 MAX_ELEMENTS = 1 << 32  # 16 GiB in one value: beyond it a file or a caller is wrong, and no allocation is tried
 
+LARGEST = float(np.finfo(np.float32).max)
+
 MODULE_TYPES: dict[str, type[Module]] = {}
 
 
@@ -224,17 +226,19 @@ def want_size(owner: object, shape: Shape, axis: int, size: int, axes: str) -> N
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:
-    """Give a parameter as int; ParameterError if it is not one, or less than ``least``."""
+    """Give a parameter as int; ParameterError if it is not one, less than ``least``, or more than any size can be."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise ParameterError(f"{name} must be an integer >= {least}, got {value!r}")
+    if value > MAX_ELEMENTS:
+        raise ParameterError(f"{name} must be at most {MAX_ELEMENTS}, got {value!r}")
     return int(value)
 
 
 def number(name: str, value: Any) -> float:
-    """Give a parameter as a finite float; ParameterError if it is not one."""
+    """Give a parameter as a float that float32 can hold; ParameterError if it is not one."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not real or not np.isfinite(value):
-        raise ParameterError(f"{name} must be a finite number, got {value!r}")
+    if not real or not abs(value) <= LARGEST:
+        raise ParameterError(f"{name} must be a number that float32 can hold, got {value!r}")
     return float(value)
 
 
