@@ -152,6 +152,8 @@ class Graph:
         for given in self.inputs:
             if given.dtype not in DTYPES:
                 raise ParameterError(f"dtype of input {given.name!r} must be one of {', '.join(DTYPES)}")
+            if not given.shape:
+                raise ShapeError(f"the input {given.name!r} needs an axis for the batch")
             self._add(given.name, given.shape, given.dtype)
         for node in self.nodes:
             unknown = [name for name in node.inputs if name not in self.shapes]

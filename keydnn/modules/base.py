@@ -18,8 +18,8 @@ Permutation = tuple[int, ...]  # as numpy.transpose takes it, the batch axis inc
 Class = TypeVar("Class", bound=type["Module"])
 
 MAX_ELEMENTS = 1 << 32  # 16 GiB in one value: beyond it a file or a caller is wrong, and no allocation is tried
-
 LARGEST = float(np.finfo(np.float32).max)
+FAR = 1 << 62  # an index or a shift: Python counts on beyond the end of an axis
 
 MODULE_TYPES: dict[str, type[Module]] = {}
 
@@ -225,12 +225,12 @@ def want_size(owner: object, shape: Shape, axis: int, size: int, axes: str) -> N
         raise ShapeError(f"{owner} takes an input {axes}, got {shape_text(shape)}")
 
 
-def integer(name: str, value: Any, least: int = 1) -> int:
-    """Give a parameter as int; ParameterError if it is not one, less than ``least``, or more than any size can be."""
+def integer(name: str, value: Any, least: int = 1, most: int = MAX_ELEMENTS) -> int:
+    """Give a parameter as int; ParameterError if it is not one, or out of bounds: no size is above ``MAX_ELEMENTS``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise ParameterError(f"{name} must be an integer >= {least}, got {value!r}")
-    if value > MAX_ELEMENTS:
-        raise ParameterError(f"{name} must be at most {MAX_ELEMENTS}, got {value!r}")
+    if value > most:
+        raise ParameterError(f"{name} must be an integer <= {most}, got {value!r}")
     return int(value)
 
 

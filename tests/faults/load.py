@@ -48,9 +48,14 @@ import numba
 print(len(wrong), numba.threading_layer(), *wrong[:3])
 """
 
-START = f"""{IMAGES}
+START = """
 import hashlib
-print(hashlib.sha256(digits().predict(x[:20]).tobytes()).hexdigest())
+import numpy as np
+from keydnn import Sequential
+from keydnn.modules import Linear, Softmax
+weight = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
+model = Sequential(Linear(8, 8, weight=weight, use_bias=False), Softmax(), input_shape=(None, 8))
+print(hashlib.sha256(model.predict(weight).tobytes()).hexdigest())
 """
 
 POOL = f"""{IMAGES}
