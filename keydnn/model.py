@@ -373,7 +373,7 @@ def from_keras(
 def source_record(conversion: Conversion) -> dict[str, Any]:
     """Give what a checkpoint says about where its model came from."""
     return {
-        "file": conversion.source,
+        "file": conversion.source.encode("utf-8", "backslashreplace").decode(),  # names may hold bytes that are no text
         "keras_version": conversion.keras_version,
         "rewrites": [{"layer": r.layer, "class": r.class_name, "what": r.what} for r in conversion.rewrites],
     }

@@ -133,6 +133,10 @@ class Module:
         """
         return False
 
+    def by_example(self, *shapes: Shape) -> bool:
+        """Tell whether what is computed of an example depends on no other: then a batch may be computed in parts."""
+        return True
+
     def example(self, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
         """Give random values that the module takes as an input of a shape; None: any numbers."""
         return None

@@ -14,6 +14,7 @@ SHORT = {
     "kills": ["--times", "12"],
     "tamper": ["--count", "250", "--seed", "3"],
     "load": ["--threads", "16", "--predictions", "40", "--starts", "1", "--at_once", "4"],
+    "soak": ["--minutes", "0.2", "--most", "1000"],
 }
 
 
