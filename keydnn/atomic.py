@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from keydnn.errors import KeyDNNError
+
+PREFIX = ".keydnn-"
+OLD = 3600.0  # seconds: nobody writes for so long without a byte more
 
 
 def stage(path: Path, chunks: Iterable[Any], error: type[KeyDNNError]) -> Path:
@@ -24,7 +31,8 @@ def stage(path: Path, chunks: Iterable[Any], error: type[KeyDNNError]) -> Path:
     error
         The class to raise if it cannot be written.
     """
-    temporary = path.with_name(f".keydnn-{secrets.token_hex(8)}.tmp")
+    remove_old(path, f"{PREFIX}*.tmp")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         file = os.open(temporary, flags, 0o666)  # the umask takes its part
@@ -90,6 +98,15 @@ def flush_folder(path: Path, error: type[KeyDNNError]) -> None:
             f"{path}: its folder could not be flushed to the disk: {problem.strerror}; "
             "the file may not survive a power cut; write it again"
         ) from problem
+
+
+def remove_old(path: Path, pattern: str) -> None:
+    """Remove what lies beside a file, matches a pattern and is an hour old: whoever wrote it was killed meanwhile."""
+    with contextlib.suppress(OSError, ValueError):
+        for name in glob.iglob(pattern, root_dir=path.parent):
+            found = path.with_name(name)
+            if found.lstat().st_mtime < time.time() - OLD and not remove(found) and name.startswith(PREFIX):
+                shutil.rmtree(found, ignore_errors=True)
 
 
 def remove(path: Path) -> bool:

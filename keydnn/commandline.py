@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import io
 import keyword
 import os
 import re
@@ -38,6 +39,8 @@ def main() -> None:
 
 def execute(words: Sequence[str]) -> int:
     """Run one command and give its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: names may hold bytes that are no text
     words = list(words)
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from keydnn.errors import ShapeError
 from keydnn.graph import Graph, Input
+from keydnn.modules.base import MAX_ELEMENTS
 from keydnn.modules.typed import AnyArray
 
 MAX_RANK = 32  # what every NumPy allows
@@ -15,13 +19,22 @@ def random_inputs(graph: Graph, batch: int = 1, free_size: int = 32, seed: int =
 
     A batch that the model fixes has the size that it says.  Inputs that modules read which do not take any numbers, ids
     and words, hold what these take.
+
+    Raises
+    ------
+    ShapeError
+        An input is too large for any memory.
     """
     generator = np.random.default_rng(seed)
-    sizes = input_sizes(graph, batch, free_size)
-    return [
-        _example(graph, given, generator, (1, *shape[1:])).repeat(shape[0], axis=0)
-        for given, shape in zip(graph.given, sizes, strict=False)
-    ]
+    made = []
+    for given, shape in zip(graph.given, input_sizes(graph, batch, free_size), strict=False):
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise ShapeError(f"the input {given.name!r} of shape {shape} does not fit into memory")
+        try:
+            made.append(_example(graph, given, generator, (1, *shape[1:])).repeat(shape[0], axis=0))
+        except MemoryError:
+            raise ShapeError(f"no memory for the input {given.name!r} of shape {shape}") from None
+    return made
 
 
 def _example(graph: Graph, given: Input, generator: np.random.Generator, shape: tuple[int, ...]) -> AnyArray:

@@ -124,6 +124,8 @@ class Graph:
         The shape of every value by name, with None for free sizes.
     dtypes
         The dtype of every value by name.
+    by_example
+        Whether a batch may be of any size, and be computed in parts.
 
     Raises
     ------
@@ -145,6 +147,8 @@ class Graph:
         self.inputs, self.nodes, self.outputs, self.states = tuple(inputs), tuple(nodes), tuple(outputs), tuple(states)
         if not self.given or not self.results:
             raise ParameterError("a graph needs at least one input and one output")
+        if not all(given.shape for given in self.given):
+            raise ShapeError("every input of a graph needs an axis for the batch")
         if len({output.name for output in self.outputs}) != len(self.outputs):
             raise ParameterError("two outputs have the same name")
         self.shapes: dict[str, Shape] = {}
@@ -171,9 +175,20 @@ class Graph:
         for output in self.outputs:
             if output.value not in self.shapes:
                 raise ParameterError(f"output {output.name!r} gives {output.value!r}, which no node computes")
+        self.by_example = self._is_by_example()
         self._check_states()
         self._check_landmarks()
         self._last_use = self._find_last_uses()
+
+    def _is_by_example(self) -> bool:
+        varied = {given.name for given in self.inputs}
+        for node in self.nodes:
+            if not node.module.by_example(*(self.shapes[name] for name in node.inputs)):
+                return False
+            if varied & set(node.inputs):
+                varied.add(node.name)
+        free = all(given.shape[0] is None for given in self.given)
+        return free and all(output.value in varied for output in self.outputs)
 
     def _check_states(self) -> None:
         """Raise ParameterError unless the states are the last inputs and outputs, of the same fixed shapes."""

@@ -74,7 +74,7 @@ class Model:
             order is used as it is, other numbers are converted once.  Text may be ``str`` or UTF-8 ``bytes``, in
             arrays or lists.
         batch_size
-            Examples computed at once.  A model with states takes as many as they are for, in one go.
+            Examples computed at once.  A model of a fixed number of examples takes them in one go.
 
         Returns
         -------
@@ -90,7 +90,8 @@ class Model:
             raise ParameterError(f"batch_size must be an integer >= 1, got {batch_size!r}")
         arrays = self._ordered(x)
         count = len(arrays[0])
-        if count <= batch_size or self.graph.states:
+        fixed = any(given.shape[0] is not None for given in self.graph.given)
+        if count <= batch_size or fixed or self.graph.states:
             return self._shape_result(self._compute(arrays), x)
         parts = [
             self._compute([array[start : start + batch_size] for array in arrays])
@@ -372,7 +373,7 @@ def from_keras(
 def source_record(conversion: Conversion) -> dict[str, Any]:
     """Give what a checkpoint says about where its model came from."""
     return {
-        "file": conversion.source,
+        "file": conversion.source.encode("utf-8", "backslashreplace").decode(),  # names may hold bytes that are no text
         "keras_version": conversion.keras_version,
         "rewrites": [{"layer": r.layer, "class": r.class_name, "what": r.what} for r in conversion.rewrites],
     }

@@ -14,6 +14,7 @@ Nothing else in the package opens a checkpoint.  The format is described in ``do
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Mapping
@@ -116,6 +117,7 @@ def _write_with_sidecar(
         raise
     atomic.flush_folder(path, CheckpointError)
     files.rename(pending, sidecar)
+    atomic.remove_old(path, f"{glob.escape(sidecar.name)}.{'[0-9a-f]' * 16}")
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:

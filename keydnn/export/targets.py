@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keydnn.atomic import flush_folder, put, replace_file
+from keydnn.atomic import PREFIX, flush_folder, put, remove_old, replace_file
 from keydnn.errors import ExportError, ParameterError
 from keydnn.export.runner import STATE
 from keydnn.export.trial import Orders, Trial, library_is_here, try_out
@@ -278,7 +278,8 @@ def _why_not(target: Target, check: bool | None, python: Path | None) -> str:
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """Give a folder of one's own beside a file, and take it away in the end."""
-    folder = path.parent / f".keydnn-{secrets.token_hex(8)}"
+    remove_old(path, f"{PREFIX}{'[0-9a-f]' * 16}")
+    folder = path.parent / f"{PREFIX}{secrets.token_hex(8)}"
     try:
         folder.mkdir()
     except (OSError, ValueError) as error:

@@ -39,6 +39,7 @@ from keydnn.modules.base import (
 )
 
 MASKING = ("add", "replace", "zero")
+HIDING = -1e4  # Keras' values are -1e9, -65504 and below
 EVERYTHING = np.ones((1, 1, 1, 1), np.float32)  # the mask that hides nothing
 LAYOUT = "(N, T, S) or (N, heads, T, S)"  # of scores, weights, masks
 
@@ -96,6 +97,8 @@ class _Masked(Module):
             masking=choice("masking", self.masking, MASKING),
             mask_value=number("mask_value", self.mask_value),
         )
+        if self.mask_value > HIDING:
+            raise ParameterError(f"mask_value must be at most {HIDING:g}, so that it hides, got {self.mask_value:g}")
 
     def want_mask(self, mask: Shape, scores: Shape) -> None:
         """Raise ShapeError unless a mask can be broadcast to scores (N, heads, T, S)."""

@@ -18,6 +18,8 @@ Permutation = tuple[int, ...]  # as numpy.transpose takes it, the batch axis inc
 Class = TypeVar("Class", bound=type["Module"])
 
 MAX_ELEMENTS = 1 << 32  # 16 GiB in one value: beyond it a file or a caller is wrong, and no allocation is tried
+LARGEST = float(np.finfo(np.float32).max)
+FAR = 1 << 62  # an index or a shift: Python counts on beyond the end of an axis
 
 MODULE_TYPES: dict[str, type[Module]] = {}
 
@@ -131,6 +133,10 @@ class Module:
         """
         return False
 
+    def by_example(self, *shapes: Shape) -> bool:
+        """Tell whether what is computed of an example depends on no other: then a batch may be computed in parts."""
+        return True
+
     def example(self, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
         """Give random values that the module takes as an input of a shape; None: any numbers."""
         return None
@@ -223,18 +229,20 @@ def want_size(owner: object, shape: Shape, axis: int, size: int, axes: str) -> N
         raise ShapeError(f"{owner} takes an input {axes}, got {shape_text(shape)}")
 
 
-def integer(name: str, value: Any, least: int = 1) -> int:
-    """Give a parameter as int; ParameterError if it is not one, or less than ``least``."""
+def integer(name: str, value: Any, least: int = 1, most: int = MAX_ELEMENTS) -> int:
+    """Give a parameter as int; ParameterError if it is not one, or out of bounds: no size is above ``MAX_ELEMENTS``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise ParameterError(f"{name} must be an integer >= {least}, got {value!r}")
+    if value > most:
+        raise ParameterError(f"{name} must be an integer <= {most}, got {value!r}")
     return int(value)
 
 
 def number(name: str, value: Any) -> float:
-    """Give a parameter as a finite float; ParameterError if it is not one."""
+    """Give a parameter as a float that float32 can hold; ParameterError if it is not one."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not real or not np.isfinite(value):
-        raise ParameterError(f"{name} must be a finite number, got {value!r}")
+    if not real or not abs(value) <= LARGEST:
+        raise ParameterError(f"{name} must be a number that float32 can hold, got {value!r}")
     return float(value)
 
 

@@ -11,13 +11,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Array, Module, Permutation, Shape, choice, flag, integer, module, number, shape_text
+from keydnn.modules.base import (
+    FAR,
+    Array,
+    Module,
+    Permutation,
+    Shape,
+    choice,
+    flag,
+    integer,
+    module,
+    number,
+    shape_text,
+)
 from keydnn.modules.rearrange import canonical_sizes
 
 End = int | None
-FAR = 2**62
-
-
 Ends = tuple[End, End, End]
 
 
@@ -32,7 +41,7 @@ def _ends(slices: Any) -> tuple[Ends, ...]:
 
 
 def _each(ends: Any) -> Ends:
-    start, stop, step = (None if end is None else integer("slices", end, -FAR) for end in ends)
+    start, stop, step = (None if end is None else integer("slices", end, -FAR, FAR) for end in ends)
     return (start, stop, step)
 
 

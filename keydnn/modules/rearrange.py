@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keydnn.errors import ParameterError, ShapeError
-from keydnn.modules.base import Array, Module, Permutation, Shape, integer, module, shape_text, want_rank
+from keydnn.modules.base import FAR, Array, Module, Permutation, Shape, integer, module, shape_text, want_rank
 from keydnn.modules.geometry import (
     AnyPadding,
     PerAxis,
@@ -178,7 +178,7 @@ class Roll(Module):
     def __post_init__(self) -> None:
         shifts, dims = (value if isinstance(value, (tuple, list)) else (value,) for value in (self.shifts, self.dims))
         self.set(
-            shifts=tuple(integer("shifts", shift, -(2**62)) for shift in shifts),
+            shifts=tuple(integer("shifts", shift, -FAR, FAR) for shift in shifts),
             dims=tuple(integer("dims", axis) for axis in dims),
         )
         if not self.dims or len(self.shifts) != len(self.dims):

@@ -37,6 +37,9 @@ class _AlongAxis(Module):
             raise ShapeError(f"{self} takes an input with cells along axis {self.dim}, got {shape_text(x)}")
         return x
 
+    def by_example(self, *shapes: Shape) -> bool:
+        return self.dim % len(shapes[0]) != 0
+
     def permuted(self, permutation: Permutation) -> Self:
         dim = permutation.index(self.dim % len(permutation))
         return dataclasses.replace(self, dim=dim)  # type: ignore[type-var]  # subclasses are dataclasses

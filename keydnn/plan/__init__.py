@@ -83,7 +83,7 @@ class Program:
     def _at_once(self, arrays: Sequence[Array]) -> int:
         """Give the number of examples whose values fit the cache together: a multiple of the threads, if more."""
         threads = thread_count()
-        if len(arrays[0]) <= threads:
+        if len(arrays[0]) <= threads or not self.graph.by_example:
             return len(arrays[0])
         shapes = tuple(array.shape[1:] for array in arrays)
         if shapes not in self._sizes:

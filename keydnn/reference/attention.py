@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from keydnn.reference.bounds import F64, FUNCTION, TINY, Bounded, Rules, f64, gamma
 
+HIDDEN = 104  # exp(-104) is 0 in float32
+
 
 def heads(x: npt.ArrayLike, count: int, repeats: int = 1) -> F64:
     """Give (N, T, count * size) as (N, count * repeats, T, size), every head several times."""
@@ -85,7 +87,7 @@ def additive_scores(module: Any, q: Bounded, k: Bounded) -> Bounded:
 
 
 def bounded_masked_softmax(module: Any, scores: Bounded, mask: Bounded | None = None) -> Bounded:
-    """As softmax.py has it, over the keys that are seen: the others' shares are 0 exactly.
+    """As softmax.py has it, over the keys that are seen: the others' shares are 0 exactly, if far enough below.
 
     Where none is seen, 1e9 less is the same number for all scores below 32 (float32 is 64 apart there).
     """
@@ -105,6 +107,9 @@ def bounded_masked_softmax(module: Any, scores: Bounded, mask: Bounded | None = 
     total = gamma(1) * (value * distance).sum(-1, keepdims=True) + gamma(FUNCTION + keys)
     relative = (1 + passed) * (1 + gamma(1) * distance + total + gamma(FUNCTION + 1)) - 1
     error = np.where(value > 0, value * relative + TINY, 0)
+    hidden = module.mask_value + (scores.value if module.masking == "add" else 0)
+    nearest = np.max(np.broadcast_to(hidden, seen.shape), -1, keepdims=True, where=~seen, initial=-np.inf)
+    error = np.where(some & (nearest > largest - HIDDEN), np.inf, error)
     if module.masking == "add":
         lost = some | ((scores.largest < 32).all(-1, keepdims=True) & (module.mask_value == -1e9))
         error = np.where(lost, error, np.inf)

@@ -17,4 +17,4 @@ WRITERS: dict[str, Callable[[Report], str]] = {".html": report_html, ".md": repo
 
 def write_report(path: Path, report: Report) -> None:
     """Write a report; the ending of the name is one of ``WRITERS``."""
-    replace_file(path, [WRITERS[path.suffix](report).encode()], InputError)
+    replace_file(path, [WRITERS[path.suffix](report).encode("utf-8", "backslashreplace")], InputError)

@@ -222,7 +222,7 @@ BROKEN = {
     "padding-text": (put(*LAYER, "config", "padding", value="same"), "padding: must be an integer >= 0"),
     "bias-1": (put(*LAYER, "config", "bias", value=1), "bias: must be true or false"),
     "channels-true": (put(*LAYER, "config", "in_channels", value=True), "in_channels must be an integer >= 1"),
-    "bomb": (put(*LAYER, "config", "out_channels", value=10**18), r"shape: must be \[1000000000000000000, 3"),
+    "bomb": (put(*LAYER, "config", "out_channels", value=10**9), r"shape: must be \[1000000000, 3"),
     "dtype": (put("state", "0.bias", "dtype", value="<f8"), 'dtype: must be "<f4", got "<f8"'),
     "order": (put("state", "0.bias", "order", value="F"), 'order: must be "C", got "F"'),
     "shape-of-reals": (put("state", "0.bias", "shape", value=[2.0]), r"shape\[0\]: must be an integer"),

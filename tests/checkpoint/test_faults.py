@@ -5,19 +5,13 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import random
-import signal
 import stat
-import subprocess
-import sys
-import time
 
 import pytest
 
 import keydnn.checkpoint as checkpoint
 from keydnn.errors import CheckpointError
 from tests.checkpoint import samples
-from tests.checkpoint.test_roundtrip import ROOT
 
 OLD, NEW = samples.tiny(1), samples.tiny(2)
 WAYS = {"inline": ("inline", "inline"), "sidecar": ("sidecar", "sidecar"), "to-sidecar": ("inline", "sidecar"),
@@ -177,34 +171,3 @@ def test_the_mode_is_the_umask_s(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {mode}
-
-
-WRITER = """
-import itertools, sys
-from keydnn import checkpoint
-from tests.checkpoint import samples
-path, weights = sys.argv[1:]
-graphs = [samples.tiny(1), samples.tiny(2)]
-print("ready", flush=True)
-for graph in itertools.cycle(graphs):
-    checkpoint.write(graph, path, weights=weights)
-"""
-
-
-@pytest.mark.parametrize("weights", ["inline", "sidecar"])
-def test_a_killed_writer_leaves_old_or_new(tmp_path, weights):
-    """SIGKILL, ten times each, somewhere in a loop that writes one model and another in turn."""
-    path, pick = tmp_path / "m.json", random.Random(11)
-    checkpoint.write(OLD, path, weights=weights)
-    seen = set()
-    for _ in range(10):
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        arguments = [sys.executable, "-c", WRITER, str(path), weights]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment) as writer:
-            writer.stdout.readline()
-            time.sleep(pick.random() * 0.03)
-            writer.send_signal(signal.SIGKILL)
-        graph = checkpoint.read(path).graph
-        assert samples.same(graph, OLD) or samples.same(graph, NEW)
-        seen.add(samples.same(graph, OLD))
-    assert len(seen) == 2

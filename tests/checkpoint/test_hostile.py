@@ -199,9 +199,9 @@ TAMPERED = {
     "groups": (put(*CONV, "groups", value=3), r"parameters.groups: groups=3 must divide"),
     "integer-for-a-real": (put(*RELU, "max_value", value=6), r"max_value: must be 6.0 in a checkpoint, got 6"),
     "1-for-true": (put(*CONV, "use_bias", value=1), "use_bias must be True or False"),
-    "bomb-out-channels": (put(*CONV, "out_channels", value=10**18), r"takes an input \(N, 4, H, W\), got \(N, 10000"),
-    "bomb-last-channels": (put("nodes", 3, "parameters", "out_channels", value=10**18), r"shape: must be \[4, 10000"),
-    "bomb-in-channels": (put(*CONV, "in_channels", value=10**18), "takes an input"),
+    "bomb-out-channels": (put(*CONV, "out_channels", value=10**9), r"takes an input \(N, 4, H, W\), got \(N, 10000"),
+    "bomb-last-channels": (put("nodes", 3, "parameters", "out_channels", value=10**9), r"shape: must be \[4, 10000"),
+    "bomb-in-channels": (put(*CONV, "in_channels", value=10**9), "takes an input"),
     "bomb-kernel": (put(*CONV, "kernel_size", value=[10**18, 10**18]), "must be|larger than its input"),
     "name-number": (put("nodes", 0, "name", value=0), r"nodes\[0\].name: must be text"),
     "name-twice": (put("nodes", 1, "name", value="0"), "two values of the graph are named '0'"),
@@ -271,12 +271,12 @@ def test_a_bomb_that_agrees_with_itself_is_refused(path):
     def edit(content):
         content["nodes"] = content["nodes"][:1]
         content["outputs"][0]["value"] = "0"
-        content["nodes"][0]["parameters"]["out_channels"] = 10**18
+        content["nodes"][0]["parameters"]["out_channels"] = 1 << 32
         content["weights"].pop("3.weight")
-        content["weights"]["0.weight"]["shape"][0] = content["weights"]["0.bias"]["shape"][0] = 10**18
+        content["weights"]["0.weight"]["shape"][0] = content["weights"]["0.bias"]["shape"][0] = 1 << 32
 
     samples.edited(path, edit)
-    refused(path, "tensors have 76000000000000000000 bytes; at most")
+    refused(path, "tensors have 326417514496 bytes; at most")
 
     def smaller(content):
         content["nodes"][0]["parameters"]["out_channels"] = 10**7
