@@ -219,3 +219,13 @@ def test_what_proof_costs_is_printed_for_a_model_that_passes_its_check():
     (row,) = [line.split() for line in done.stdout.splitlines() if "digits.h5" in line]
     assert len(row) == 9
     assert 0 < float(row[-1]) <= 1
+
+
+def test_what_checking_costs_is_printed():
+    script = Path(__file__).parents[1] / "perf" / "checks.py"
+    command = [sys.executable, str(script), "--rounds", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line.split() for line in done.stdout.splitlines() if "digits.h5" in line]
+    assert all(float(row[place]) > 0 for place in (2, 3, 5, 6))
+    assert "import h5py beside NumPy alone" in done.stdout
