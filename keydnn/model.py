@@ -90,8 +90,7 @@ class Model:
             raise ParameterError(f"batch_size must be an integer >= 1, got {batch_size!r}")
         arrays = self._ordered(x)
         count = len(arrays[0])
-        fixed = any(given.shape[0] is not None for given in self.graph.given)
-        if count <= batch_size or fixed or self.graph.states:
+        if count <= batch_size or self.graph.states or any(one.shape[0] is not None for one in self.graph.given):
             return self._shape_result(self._compute(arrays), x)
         parts = [
             self._compute([array[start : start + batch_size] for array in arrays])
@@ -123,23 +122,26 @@ class Model:
 
     def _ordered(self, x: Arrays) -> list[AnyArray]:
         """Give one checked array an input, of its dtype, all of the same batch size."""
-        names = [given.name for given in self.graph.given]
-        if isinstance(x, Mapping):
+        wanted = self.graph.given
+        if isinstance(x, np.ndarray):
+            given: list[npt.ArrayLike] = [x]
+        elif isinstance(x, Mapping):
+            names = [one.name for one in wanted]
             if set(x) != set(names):
                 raise ShapeError(f"the inputs are named {', '.join(names)}; got {', '.join(map(str, x)) or 'none'}")
             given = [x[name] for name in names]
-        elif isinstance(x, (list, tuple)) and (len(names) > 1 or [type(item) for item in x] == [np.ndarray]):
+        elif isinstance(x, (list, tuple)) and (len(wanted) > 1 or [type(item) for item in x] == [np.ndarray]):
             given = list(x)
         else:
             given = [x]  # type: ignore[list-item]  # one input: whatever NumPy can make an array of
         self.graph.check_count(len(given))
         arrays = []
-        for wanted, value in zip(self.graph.given, given, strict=True):
-            array = as_dtype(wanted.dtype, f"input {wanted.name!r}", value)
-            self.graph.check(wanted.name, array, wanted.shape)
+        for one, value in zip(wanted, given, strict=True):
+            array = as_dtype(one.dtype, f"input {one.name!r}", value)
+            self.graph.check(one.name, array, one.shape)
             arrays.append(array)
-        if len({len(array) for array in arrays}) != 1:
-            sizes = ", ".join(f"{name} {len(array)}" for name, array in zip(names, arrays, strict=True))
+        if len(arrays) > 1 and len({len(array) for array in arrays}) != 1:
+            sizes = ", ".join(f"{one.name} {len(array)}" for one, array in zip(wanted, arrays, strict=True))
             raise ShapeError(f"the inputs have different numbers of examples: {sizes}")
         return arrays
 
