@@ -242,7 +242,7 @@ HOSTILE = {
     "huge-integer": (parameter(1, "vocabulary", [9223372036854775808]), "int64"),
     "real": (parameter(1, "vocabulary", [1.0]), "vocabulary must hold int only"),
     "oov-token": (parameter(6, "oov_token", None), "vocabulary must hold str only"),
-    "bins": (parameter(2, "num_bins", 1 << 40), "num_bins must be at most"),
+    "bins": (parameter(2, "num_bins", 1 << 40), "num_bins must be an integer <="),
 }
 
 
