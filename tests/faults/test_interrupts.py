@@ -19,7 +19,7 @@ from tests.faults.load import ROOT
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 
-MOST = 5  # seconds; a third of one on a machine that has nothing else to do
+MOST = 5  # seconds, on a machine that has much else to do
 KEYDNN = [sys.executable, "-m", "keydnn"]
 SLOW = """
 import sys, time
