@@ -146,7 +146,11 @@ class LayerOptions:
         if "dtype" in self._read:  # an option of the builder, as of a cast
             return
         if isinstance(policy, dict):
-            policy = (policy.get("config") or {}).get("name", "without a name")
+            inner = policy.get("config")
+            inner = inner if isinstance(inner, dict) else {}
+            policy = (
+                f"{inner['mode']}_from_{inner.get('source_name')}" if "mode" in inner else inner.get("name", "unnamed")
+            )
         if policy in ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"):
             self.rewrite(f"computed in float32, where Keras uses {policy}")
         elif policy not in (None, "float32", "int32", "int64", "string"):

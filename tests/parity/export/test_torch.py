@@ -218,7 +218,7 @@ def test_a_state_dict_is_the_same_bytes_in_another_process():
 
 def test_a_state_dict_without_torch_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ExportError, match="pip install torch"):
+    with pytest.raises(ExportError, match=r"pip install keydnn\[torch\]"):
         pt_bytes({})
 
 
