@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import pickle
 import stat
 import sys
 import warnings
@@ -93,6 +94,7 @@ def self_contained(name: str) -> Iterator[None]:
         del library._optimize_final_module  # what it inherits counts again
 
 
+SEAL = 32  # bytes of a SHA-256
 ENVIRONMENT = "_ZN08NumbaEnv"  # how the names of environments begin, before the length of the module's name
 _found: set[str] = set()  # names that LLVM knows
 
@@ -169,6 +171,44 @@ def _add_runtime_symbols() -> None:
         llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
+class _SealedFile(caching.IndexDataCacheFile):
+    """Numba's files, each behind the SHA-256 of its name and content: machine code that was damaged must not run."""
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            return dict(self._sealed(self._index_path))
+        except FileNotFoundError:
+            return {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._seal(self._index_path, overloads)
+
+    def _load_data(self, name: str) -> Any:
+        return self._sealed(self._data_path(name))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._seal(self._data_path(name), data)
+
+    def _seal(self, path: str, value: Any) -> None:
+        content = self._dump(value)
+        with self._open_for_write(path) as file:
+            file.write(_digest(path, content))
+            file.write(content)
+
+    @staticmethod
+    def _sealed(path: str) -> Any:
+        whole = memoryview(Path(path).read_bytes())
+        if _digest(path, whole[SEAL:]) != whole[:SEAL]:
+            raise ValueError(f"{path} is damaged")
+        return pickle.loads(whole[SEAL:])
+
+
+def _digest(path: str, content: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(os.path.basename(path).encode() + b"\0")
+    digest.update(content)
+    return digest.digest()
+
+
 class KernelCache(caching.Cache):
     """A cache whose entries are keyed by kernel name and signature, and where a damaged entry is a miss."""
 
@@ -176,7 +216,7 @@ class KernelCache(caching.Cache):
         self._name, self._on_miss = name, on_miss
         self._impl = _KernelCacheImpl(folder, name)
         self._cache_path = str(folder)
-        self._cache_file = caching.IndexDataCacheFile(
+        self._cache_file = _SealedFile(
             cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp="folder"
         )
         self.enable()

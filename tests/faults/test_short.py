@@ -11,6 +11,7 @@ import pytest
 from tests.faults.load import ROOT
 
 SHORT = {
+    "cache": ["--count", "3"],
     "kills": ["--times", "12"],
     "tamper": ["--count", "250", "--seed", "3"],
     "load": ["--threads", "16", "--predictions", "40", "--starts", "1", "--at_once", "4"],
