@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keydnn.errors import ExportError
 from keydnn.export.torch.expressions import Value, call, unless
 from keydnn.export.torch.site import Site
-
-LEAST_HIDING = -1e4  # added to scores, or in their place, it leaves a share of exactly 0
 
 
 def attention(module: Any, site: Site) -> str:
@@ -85,9 +82,7 @@ def _added(module: Any, seen: str) -> str:
 
 
 def _hiding(module: Any) -> str:
-    """Write the score of hidden keys, if it hides them."""
-    if module.mask_value > LEAST_HIDING:
-        raise ExportError(f"mask_value={module.mask_value}, which hides no key whose score is as low")
+    """Write the score of hidden keys."""
     return np.format_float_scientific(module.mask_value, trim="-", exp_digits=1).replace("+", "")
 
 

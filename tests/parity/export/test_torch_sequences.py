@@ -10,7 +10,7 @@ from keydnn import from_keras
 from keydnn.errors import ExportError, ShapeError
 from keydnn.export.torch import translate
 from keydnn.graph import Graph, Input, Node, Output
-from keydnn.modules import LSTM, IntegerLookup, MaskedSoftmax, Resize, Slice, Steps
+from keydnn.modules import LSTM, IntegerLookup, Resize, Slice, Steps
 from tests.export.case import INT, Case, filled, numbers
 from tests.export.cases import CASES
 from tests.parity.export.runtime import agree, within
@@ -101,12 +101,6 @@ def test_an_integer_without_an_id_is_an_error_there_too():
     agree(graph, [known], run(graph, [known]))
     with pytest.raises(ValueError, match="no id"):
         run(graph, [known + 1])
-
-
-def test_a_value_that_hides_nothing_is_refused():
-    case = Case(MaskedSoftmax(is_causal=True, mask_value=-10.0), (numbers(2, 4, 5),))
-    with pytest.raises(ExportError, match=r"mask_value=-10\.0"):
-        translate(case.graph, "model")
 
 
 @pytest.mark.parametrize("made", MODELS)
